@@ -1,0 +1,53 @@
+"""An episode: everything that one run of the agent left behind."""
+
+from dataclasses import dataclass
+
+from agent.message import Message, ToolSchema
+from agent.model import Usage
+from sandbox.check import Verdict
+
+SCHEMA = 1
+"""Version of the stored form; readers refuse what is newer."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One message as it was appended, with what it took."""
+
+    message: Message
+    usage: Usage = Usage()
+    seconds: float = 0.0
+    trained: bool = True
+    """False for assistant turns that must not be imitated (unreadable calls)."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One run of the agent. `stop` is None while it runs, or for ever if it was killed."""
+
+    id: str
+    task: str
+    """The task's id, or an empty text for a chat."""
+    digest: str
+    """The task's digest at that time."""
+    model: str
+    tools: tuple[ToolSchema, ...]
+    started: float
+    """Seconds since the epoch."""
+    steps: tuple[Step, ...] = ()
+    stop: str | None = None
+    """`end`, a limit's name, `interrupted`, or `error: …`."""
+    diff: str = ""
+    seconds: float = 0.0
+    verdict: Verdict | None = None
+    schema: int = SCHEMA
+
+    @property
+    def messages(self) -> list[Message]:
+        """The conversation, system message first."""
+        return [step.message for step in self.steps]
+
+    @property
+    def usage(self) -> Usage:
+        """The sum over all steps."""
+        return sum((step.usage for step in self.steps), Usage())

@@ -1,0 +1,94 @@
+"""The one message format: OpenAI chat messages, arguments as objects.
+
+It is what chat templates and llama.cpp take, what episodes store and what the student is trained
+on. Adapters of other protocols convert at their edge.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NotRequired, TypedDict
+
+from tools.call import JSON, Observation, ToolCall
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+class FunctionCall(TypedDict):
+    """Name and arguments of a call; arguments are an object, never text."""
+
+    name: str
+    arguments: dict[str, JSON]
+
+
+class CallEntry(TypedDict):
+    """One element of an assistant message's `tool_calls`."""
+
+    id: str
+    type: Literal["function"]
+    function: FunctionCall
+
+
+class Message(TypedDict):
+    """One chat message."""
+
+    role: Role
+    content: str
+    tool_calls: NotRequired[list[CallEntry]]
+    tool_call_id: NotRequired[str]
+    name: NotRequired[str]
+    """Of the tool, on tool messages."""
+    provider: NotRequired[dict[str, JSON]]
+    """What one provider wants back verbatim (thinking blocks); others ignore it."""
+
+
+class FunctionSchema(TypedDict):
+    """A tool as a model sees it."""
+
+    name: str
+    description: str
+    parameters: dict[str, JSON]
+
+
+class ToolSchema(TypedDict):
+    """A tool in the form that chat templates and OpenAI's API take."""
+
+    type: Literal["function"]
+    function: FunctionSchema
+
+
+def system(text: str) -> Message:
+    """The system message."""
+    return {"role": "system", "content": text}
+
+
+def user(text: str) -> Message:
+    """A user message."""
+    return {"role": "user", "content": text}
+
+
+def assistant(text: str, calls: Sequence[ToolCall] = ()) -> Message:
+    """An assistant message; `tool_calls` is left out when there are none."""
+    message: Message = {"role": "assistant", "content": text}
+    if calls:
+        message["tool_calls"] = [
+            {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
+            for c in calls
+        ]
+    return message
+
+
+def observed(observation: Observation) -> Message:
+    """The tool message that answers a call."""
+    return {
+        "role": "tool",
+        "tool_call_id": observation.call_id,
+        "name": observation.name,
+        "content": observation.text,
+    }
+
+
+def calls(message: Message) -> list[ToolCall]:
+    """The tool calls of a message, in order."""
+    return [
+        ToolCall(entry["id"], entry["function"]["name"], entry["function"]["arguments"])
+        for entry in message.get("tool_calls", [])
+    ]

@@ -1,0 +1,137 @@
+"""The seam behind which every driver of the agent sits, and the fold of its events."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from agent.message import Message, ToolSchema, assistant
+from tools.call import JSON, ToolCall
+
+StopReason = Literal["end", "calls", "length", "refusal"]
+
+
+class ModelError(Exception):
+    """The model could not answer; the text is one sentence for people, without secrets."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A piece of the answer, to be shown as it comes."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Thinking:
+    """A piece of reasoning that is shown but is not part of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """A tool call that could not be read."""
+
+    text: str
+    """What the model wrote, verbatim."""
+    reason: str
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one request cost. Tokens; `cost` in US dollars, None where no price is known."""
+
+    input: int = 0
+    """All prompt tokens, cached ones included."""
+    output: int = 0
+    cached: int = 0
+    """Prompt tokens that were read from a cache instead of being evaluated."""
+    cost: float | None = 0.0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """The sum; an unknown price makes the sum's price unknown."""
+        known = self.cost is not None and other.cost is not None
+        return Usage(
+            self.input + other.input,
+            self.output + other.output,
+            self.cached + other.cached,
+            (self.cost or 0.0) + (other.cost or 0.0) if known else None,
+        )
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why the model stopped; the last event of a stream, always sent."""
+
+    reason: StopReason
+    provider: dict[str, JSON] | None = None
+    """What goes into the message's `provider` field."""
+
+
+Event = Text | Thinking | ToolCall | Malformed | Usage | Stop
+
+
+class Model(Protocol):
+    """Drives the agent. One model is used by one conversation at a time unless it says more."""
+
+    name: str
+    """As recorded in episodes: provider and model, e.g. `anthropic:claude-sonnet-4-5`."""
+
+    def stream(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema]
+    ) -> AsyncIterator[Event]:
+        """Answer the conversation; the iterator ends after `Stop`.
+
+        Raises:
+            ModelError: no answer could be had, after whatever retries make sense.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A whole answer."""
+
+    message: Message
+    malformed: Malformed | None
+    usage: Usage
+    stop: StopReason
+
+
+async def answer(
+    model: Model,
+    messages: Sequence[Message],
+    tools: Sequence[ToolSchema],
+    listen: Callable[[Event], None] = lambda event: None,
+) -> Reply:
+    """Fold a model's stream into one reply, telling `listen` of each event as it comes.
+
+    Raises:
+        ModelError: from the model, or because its stream ended without a `Stop`.
+    """
+    text: list[str] = []
+    calls: list[ToolCall] = []
+    malformed: Malformed | None = None
+    usage = Usage()
+    stop: Stop | None = None
+    async for event in model.stream(messages, tools):
+        listen(event)
+        match event:
+            case Text(piece):
+                text.append(piece)
+            case ToolCall():
+                calls.append(event)
+            case Malformed():
+                malformed = malformed or event
+            case Usage():
+                usage = usage + event
+            case Stop():
+                stop = event
+            case Thinking():
+                pass
+    if stop is None:
+        raise ModelError(f"{model.name} stopped in the middle of its answer.")
+    message = assistant("".join(text), calls)
+    if stop.provider:
+        message["provider"] = stop.provider
+    return Reply(message, malformed, usage, stop.reason)

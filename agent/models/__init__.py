@@ -1,0 +1,1 @@
+"""Drivers of the agent: one module a protocol, all of them a `Model`."""

@@ -1,0 +1,1 @@
+"""Tasks, rollouts, episodes, datasets."""

@@ -1,0 +1,23 @@
+"""What is known of a command once it has ended."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Completed:
+    """The end of one sandboxed command. Its output is untrusted text."""
+
+    exit_code: int
+    """The command's status; minus the signal's number when a signal ended it."""
+    stdout: str
+    """Decoded as UTF-8 with replacement; head and tail are kept where it was cut."""
+    stderr: str
+    seconds: float
+    timed_out: bool = False
+    truncated: bool = False
+    """Output was cut to `Limits.output_bytes` on one of the two streams."""
+
+    @property
+    def ok(self) -> bool:
+        """The command ended by itself with status 0."""
+        return self.exit_code == 0 and not self.timed_out
