@@ -1,6 +1,6 @@
 """An episode: everything that one run of the agent left behind."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent.message import Message, ToolSchema
 from agent.model import Usage
@@ -15,7 +15,7 @@ class Step:
     """One message as it was appended, with what it took."""
 
     message: Message
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
     trained: bool = True
     """False for assistant turns that must not be imitated (unreadable calls)."""

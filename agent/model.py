@@ -109,29 +109,18 @@ async def answer(
     Raises:
         ModelError: from the model, or because its stream ended without a `Stop`.
     """
-    text: list[str] = []
-    calls: list[ToolCall] = []
-    malformed: Malformed | None = None
-    usage = Usage()
-    stop: Stop | None = None
+    events: list[Event] = []
     async for event in model.stream(messages, tools):
         listen(event)
-        match event:
-            case Text(piece):
-                text.append(piece)
-            case ToolCall():
-                calls.append(event)
-            case Malformed():
-                malformed = malformed or event
-            case Usage():
-                usage = usage + event
-            case Stop():
-                stop = event
-            case Thinking():
-                pass
-    if stop is None:
+        events.append(event)
+    if not events or not isinstance(stop := events[-1], Stop):
         raise ModelError(f"{model.name} stopped in the middle of its answer.")
-    message = assistant("".join(text), calls)
+    message = assistant(
+        "".join(event.text for event in events if isinstance(event, Text)),
+        [event for event in events if isinstance(event, ToolCall)],
+    )
     if stop.provider:
         message["provider"] = stop.provider
+    malformed = next((event for event in events if isinstance(event, Malformed)), None)
+    usage = sum((event for event in events if isinstance(event, Usage)), Usage())
     return Reply(message, malformed, usage, stop.reason)

@@ -1,10 +1,9 @@
 """A tool call as a model asked for it, and what came of it."""
 
 from dataclasses import dataclass, field
-
 from typing import TypeAlias
 
-JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
+JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 """Whatever JSON can say."""
 
 
