@@ -1,0 +1,29 @@
+"""An agent: a model, what it can do, and where it may do it."""
+
+from dataclasses import dataclass
+
+from agent.approval import Mode, needs_approval
+from agent.message import ToolSchema
+from agent.model import Model
+from tools.call import ToolCall
+from tools.tool import Context, Tool, schema
+
+
+@dataclass
+class Agent:
+    """All that the graph works with. `model` and `mode` may be replaced between steps."""
+
+    model: Model
+    tools: tuple[Tool, ...]
+    context: Context
+    mode: Mode = "ask"
+
+    @property
+    def schemas(self) -> list[ToolSchema]:
+        """The tools as the model sees them."""
+        return [schema(tool) for tool in self.tools]
+
+    def must_ask(self, call: ToolCall) -> bool:
+        """Whether the user has to say yes first; an unknown tool only yields an error."""
+        effects = {tool.name: tool.effect for tool in self.tools}
+        return call.name in effects and needs_approval(self.mode, effects[call.name])

@@ -1,0 +1,19 @@
+"""When a tool call waits for the user's yes."""
+
+from typing import Literal
+
+from tools.tool import Effect
+
+Mode = Literal["ask", "edits", "auto"]
+"""`ask`: writes and commands wait. `edits`: only commands wait. `auto`: nothing waits."""
+
+_WAITING: dict[Mode, frozenset[Effect]] = {
+    "ask": frozenset({"write", "run"}),
+    "edits": frozenset({"run"}),
+    "auto": frozenset(),
+}
+
+
+def needs_approval(mode: Mode, effect: Effect) -> bool:
+    """Whether a call with this effect must be asked for; reading never is."""
+    return effect in _WAITING[mode]

@@ -1,0 +1,118 @@
+"""A conversation: turns of one agent, every message on disk before the next one is made."""
+
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from agent.agent import Agent
+from agent.episode import Episode, Step
+from agent.limits import EpisodeLimits, Limited, LimitReached
+from agent.message import Message, calls, observed, system, user
+from agent.model import Event
+from agent.prompt import system_prompt
+from agent.store import Store
+from agent.task import Task
+from sandbox.check import Verdict
+from tools.call import Observation, ToolCall
+
+Decide = Callable[[Sequence[ToolCall]], Awaitable[Mapping[str, str]]]
+"""Asked for the calls that need a yes; answers call id to reason for those that are denied."""
+
+Listen = Callable[[Event | Observation], None]
+"""Told of every piece of an answer and of every tool's result, as they come."""
+
+
+# A thread lives for one turn; what lasts is the episode. Our limits end a turn, not LangGraph's.
+CONFIG: Any = {"configurable": {"thread_id": "turn"}, "recursion_limit": 1_000_000}
+
+
+async def deny_all(waiting: Sequence[ToolCall]) -> Mapping[str, str]:
+    """The decision where nobody can be asked."""
+    return {call.id: "nobody is there to approve it" for call in waiting}
+
+
+def begin(agent: Agent, store: Store, task: Task | None = None) -> Episode:
+    """Start an episode on disk: of a task, or of a chat where `task` is None."""
+    now = time.time_ns()
+    episode = Episode(
+        # Sorts by time, and two that start at once still differ.
+        id=f"{now:016x}-{secrets.token_hex(3)}",
+        task=task.id if task else "",
+        digest=task.digest if task else "",
+        model=agent.model.name,
+        tools=tuple(agent.schemas),
+        started=now / 1e9,
+    )
+    store.begin(episode)
+    return episode
+
+
+@dataclass
+class Conversation:
+    """Runs turns and records them. One turn at a time."""
+
+    agent: Agent
+    store: Store
+    episode: Episode
+    listen: Listen = lambda event: None
+    limits: EpisodeLimits = field(default_factory=EpisodeLimits)
+    """Of each turn."""
+
+    async def ask(self, text: str, decide: Decide = deny_all) -> str:
+        """Run one turn and return why it ended: `end`, `length`, `refusal` or a limit's name.
+
+        Cancelling ends the turn; calls that had no result by then are answered as interrupted.
+
+        Raises:
+            ModelError: the model could not answer. What was said up to then is recorded.
+        """
+        if not self.episode.steps:
+            self._record(Step(system(system_prompt())))
+        self._record(Step(user(text)))
+        try:
+            return await self._turn(decide)
+        except LimitReached as reached:
+            return str(reached)
+        finally:
+            self._answer_open_calls()
+
+    async def _turn(self, decide: Decide) -> str:
+        # LangGraph takes a second to import: it is loaded with the first turn, not with the prompt.
+        from langgraph.types import Command
+
+        from agent.graph import build
+
+        limited = Limited(self.agent.model, self.limits)
+        graph = build(self.agent, limited, self._record, self.listen)
+        state: Any = {"messages": self.episode.messages, "denied": {}, "stop": ""}
+        while True:
+            state = await graph.ainvoke(state, CONFIG, durability="exit")
+            if "__interrupt__" not in state:
+                return str(state["stop"])
+            waiting: list[str] = state["__interrupt__"][0].value
+            asked = [call for call in calls(self.episode.messages[-1]) if call.id in waiting]
+            state = Command(resume=await decide(asked))
+
+    def close(self, stop: str, diff: str = "", verdict: Verdict | None = None) -> Episode:
+        """End the episode on disk and return it whole."""
+        seconds = time.time() - self.episode.started
+        self.store.finish(self.episode.id, stop, diff, seconds, verdict)
+        self.episode = replace(self.episode, stop=stop, diff=diff, seconds=seconds, verdict=verdict)
+        return self.episode
+
+    def _record(self, step: Step) -> Message:
+        self.store.append(self.episode.id, len(self.episode.steps), step)
+        self.episode = replace(self.episode, steps=(*self.episode.steps, step))
+        return step.message
+
+    def _answer_open_calls(self) -> None:
+        """Providers refuse a history in which a call has no result."""
+        messages = self.episode.messages
+        done = {message.get("tool_call_id") for message in messages}
+        last = next((m for m in reversed(messages) if m["role"] == "assistant"), None)
+        for call in calls(last) if last else []:
+            if call.id not in done:
+                ended = Observation(call.id, call.name, "Interrupted before it ended.", ok=False)
+                self._record(Step(observed(ended)))

@@ -1,0 +1,73 @@
+"""The agent's loop: think, ask for approval, act, and think again until nothing is left to do."""
+
+import operator
+import time
+from collections.abc import Callable
+from typing import Annotated, Any, TypedDict
+
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import interrupt
+
+from agent.agent import Agent
+from agent.episode import Step
+from agent.message import Message, calls, observed, user
+from agent.model import Event, Model, answer
+from tools.call import Observation
+from tools.tool import execute
+
+REPAIR = "Your tool call could not be read ({}). Write it again, complete and well-formed."
+DENIED = "The user did not allow this: {}"
+
+
+class State(TypedDict):
+    """What flows through the graph. Messages are only ever appended."""
+
+    messages: Annotated[list[Message], operator.add]
+    denied: dict[str, str]  # call id -> the user's reason, for the calls that await `act`
+    stop: str
+
+
+Graph = CompiledStateGraph[State, None, State, State]
+Record = Callable[[Step], Message]
+Listen = Callable[[Event | Observation], None]
+
+
+def build(agent: Agent, model: Model, record: Record, listen: Listen) -> Graph:
+    """Compile the loop of `agent`, driven by `model`; each message is recorded as it is made."""
+
+    async def think(state: State) -> dict[str, Any]:
+        began = time.monotonic()
+        reply = await answer(model, state["messages"], agent.schemas, listen)
+        took, readable = time.monotonic() - began, reply.malformed is None
+        messages = [record(Step(reply.message, reply.usage, took, trained=readable))]
+        if reply.malformed:
+            messages.append(record(Step(user(REPAIR.format(reply.malformed.reason)))))
+        return {"messages": messages, "stop": reply.stop}
+
+    def approve(state: State) -> dict[str, Any]:
+        waiting = [call.id for call in calls(state["messages"][-1]) if agent.must_ask(call)]
+        return {"denied": interrupt(waiting) if waiting else {}}
+
+    async def act(state: State) -> dict[str, Any]:
+        messages: list[Message] = []
+        for call in calls(state["messages"][-1]):
+            began = time.monotonic()
+            if reason := state["denied"].get(call.id):
+                result = Observation(call.id, call.name, DENIED.format(reason), ok=False)
+            else:
+                result = await execute(call, agent.tools, agent.context)
+            listen(result)
+            messages.append(record(Step(observed(result), seconds=time.monotonic() - began)))
+        return {"messages": messages}
+
+    def after_thinking(state: State) -> str:
+        last = state["messages"][-1]
+        return "think" if last["role"] == "user" else "approve" if calls(last) else END
+
+    graph = StateGraph(State)
+    graph.add_node(think).add_node(approve).add_node(act)
+    graph.add_edge(START, "think").add_edge("approve", "act").add_edge("act", "think")
+    graph.add_conditional_edges("think", after_thinking, ["think", "approve", END])
+    return graph.compile(checkpointer=InMemorySaver())

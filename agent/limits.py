@@ -1,0 +1,127 @@
+"""What ends a turn: limits on steps, tokens, money, time and repetition, as wrappers of a model."""
+
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from agent.message import Message, ToolSchema
+from agent.model import Event, Malformed, Model, Usage
+
+
+class LimitReached(Exception):
+    """A limit ended the turn; `str()` names it as the episode's stop reason."""
+
+
+@dataclass(frozen=True)
+class EpisodeLimits:
+    """Caps for one turn (an episode of a task has one turn)."""
+
+    steps: int = 40
+    """Requests to the model."""
+    tokens: int = 2_000_000
+    """Prompt and answer tokens, summed over requests."""
+    seconds: float = 1800.0
+    cost: float | None = None
+    """US dollars."""
+    repeats: int = 3
+    """The same answer, or an unreadable call, this many times running."""
+
+
+class Limited:
+    """A model that raises `LimitReached` instead of answering once a limit is used up."""
+
+    def __init__(self, model: Model, limits: EpisodeLimits) -> None:
+        """Count from now on."""
+        self.name = model.name
+        self._model = model
+        self._limits = limits
+        self._started = time.monotonic()
+        self._steps = 0
+        self._usage = Usage()
+        self._unreadable = 0
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema]
+    ) -> AsyncIterator[Event]:
+        """Answer, counting.
+
+        Raises:
+            LimitReached: before the request that would go over a limit.
+        """
+        if reason := self._used_up(messages):
+            raise LimitReached(reason)
+        self._steps += 1
+        unreadable = self._unreadable
+        async for event in self._model.stream(messages, tools):
+            if isinstance(event, Usage):
+                self._usage += event
+            if isinstance(event, Malformed):
+                self._unreadable = unreadable + 1
+            yield event
+        if self._unreadable == unreadable:
+            self._unreadable = 0
+
+    def _used_up(self, messages: Sequence[Message]) -> str | None:
+        limits, usage = self._limits, self._usage
+        reached = {
+            "limit: steps": self._steps >= limits.steps,
+            "limit: tokens": usage.input + usage.output >= limits.tokens,
+            "limit: seconds": time.monotonic() - self._started >= limits.seconds,
+            "limit: cost": limits.cost is not None and (usage.cost or 0.0) >= limits.cost,
+            "limit: unreadable calls": self._unreadable >= limits.repeats,
+            "limit: repeated calls": _repeated(messages, limits.repeats),
+        }
+        return next((name for name, is_reached in reached.items() if is_reached), None)
+
+
+def _repeated(messages: Sequence[Message], times: int) -> bool:
+    """Whether the last `times` assistant turns asked for the very same calls."""
+    asked = [
+        json.dumps([entry["function"] for entry in message.get("tool_calls", [])], sort_keys=True)
+        for message in messages
+        if message["role"] == "assistant"
+    ][-times:]
+    return len(asked) == times and len(set(asked)) == 1 and asked[0] != "[]"
+
+
+class Budget:
+    """Money that several conversations share. Not for several processes."""
+
+    def __init__(self, cap: float | None) -> None:
+        """`cap` in US dollars; None is no cap."""
+        self.cap = cap
+        self.spent = 0.0
+        self.unpriced = False
+        """Something was used whose price is not known."""
+
+    @property
+    def used_up(self) -> bool:
+        """Nothing may be spent any more."""
+        return self.cap is not None and (self.spent >= self.cap or self.unpriced)
+
+
+class Budgeted:
+    """A model that spends from a shared budget; over by no more than the requests in flight."""
+
+    def __init__(self, model: Model, budget: Budget) -> None:
+        """Spend on `model` from `budget`."""
+        self.name = model.name
+        self._model = model
+        self._budget = budget
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema]
+    ) -> AsyncIterator[Event]:
+        """Answer, and book what it cost.
+
+        Raises:
+            LimitReached: the budget is used up, or cannot be held because a price is unknown.
+        """
+        if self._budget.used_up:
+            raise LimitReached("budget: no price known" if self._budget.unpriced else "budget")
+        async for event in self._model.stream(messages, tools):
+            if isinstance(event, Usage):
+                self._budget.spent += event.cost or 0.0
+                self._budget.unpriced |= event.cost is None
+            yield event

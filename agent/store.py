@@ -1,0 +1,183 @@
+"""Episodes on disk: SQLite, append only, so that a killed run keeps what it had."""
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from agent.episode import SCHEMA, Episode, Step
+from agent.message import ToolSchema
+from agent.model import Usage
+from agent.task import Task
+from sandbox.check import Check, Outcome, Verdict
+from sandbox.refused import Refused
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS toolsets (hash TEXT PRIMARY KEY, tools TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS tasks (digest TEXT PRIMARY KEY, id TEXT NOT NULL, task TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS episodes (
+    id TEXT PRIMARY KEY, task TEXT NOT NULL, digest TEXT NOT NULL, model TEXT NOT NULL,
+    toolset TEXT NOT NULL REFERENCES toolsets, started REAL NOT NULL, schema INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS steps (
+    episode TEXT NOT NULL REFERENCES episodes, n INTEGER NOT NULL, step TEXT NOT NULL,
+    PRIMARY KEY (episode, n)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS endings (
+    episode TEXT PRIMARY KEY REFERENCES episodes, stop TEXT NOT NULL, diff TEXT NOT NULL,
+    seconds REAL NOT NULL, ended REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS verdicts (
+    episode TEXT NOT NULL REFERENCES episodes, verdict TEXT NOT NULL, given REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS verdicts_of ON verdicts (episode);
+"""
+
+
+class Store:
+    """The episodes of one home. Several processes may use it at once."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the database at `path`.
+
+        Raises:
+            Refused: it is no database of ours, or cannot be written.
+        """
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = sqlite3.connect(path, timeout=30.0, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_TABLES)
+        except sqlite3.Error as error:
+            raise Refused(
+                f"The episode store {path} cannot be opened ({error}): "
+                "free disk space, or move the file away to start a new one."
+            ) from error
+
+    def close(self) -> None:
+        """Release the file."""
+        self._db.close()
+
+    def begin(self, episode: Episode) -> None:
+        """Record that an episode started; its steps come by `append`."""
+        tools = json.dumps(episode.tools, ensure_ascii=False)
+        toolset = hashlib.sha256(tools.encode()).hexdigest()
+        self._write("INSERT OR IGNORE INTO toolsets VALUES (?, ?)", toolset, tools)
+        self._write(
+            "INSERT INTO episodes VALUES (?, ?, ?, ?, ?, ?, ?)",
+            *(episode.id, episode.task, episode.digest, episode.model),
+            *(toolset, episode.started, episode.schema),
+        )
+
+    def append(self, episode: str, n: int, step: Step) -> None:
+        """Record step `n`, for good before this returns."""
+        self._write("INSERT INTO steps VALUES (?, ?, ?)", episode, n, _dump(step))
+
+    def finish(
+        self, episode: str, stop: str, diff: str, seconds: float, verdict: Verdict | None
+    ) -> None:
+        """Record how an episode ended, and its verdict if there is one, all or nothing."""
+        now = time.time()
+        self._write("BEGIN IMMEDIATE")
+        self._write("INSERT INTO endings VALUES (?, ?, ?, ?, ?)", episode, stop, diff, seconds, now)
+        if verdict:
+            self._write("INSERT INTO verdicts VALUES (?, ?, ?)", episode, _dump(verdict), now)
+        self._write("COMMIT")
+
+    def remember(self, task: Task) -> None:
+        """Keep a task, so that it can be evaluated later without its file."""
+        row = (task.digest, task.id, _dump(task))
+        self._write("INSERT OR IGNORE INTO tasks VALUES (?, ?, ?)", *row)
+
+    def tasks(self) -> list[Task]:
+        """All remembered tasks by id; of several with one id, the one remembered last."""
+        rows = self._db.execute("SELECT id, task FROM tasks ORDER BY rowid").fetchall()
+        return [_task(json.loads(text)) for _, text in sorted(dict(rows).items())]
+
+    def judged(self, model: str) -> dict[str, Outcome]:
+        """Pass or fail by task digest, where `model` has a verdict; `unknown` does not count."""
+        rows = self._db.execute(
+            "SELECT digest, verdict FROM episodes JOIN verdicts ON episode = id WHERE model = ?",
+            (model,),
+        )
+        outcomes = {digest: json.loads(text)["outcome"] for digest, text in rows}
+        return {digest: outcome for digest, outcome in outcomes.items() if outcome != "unknown"}
+
+    def episode(self, id: str) -> Episode:
+        """One episode, whole.
+
+        Raises:
+            Refused: there is none of that id.
+        """
+        found = next(self.episodes("WHERE id = ?", id), None)
+        if found is None:
+            raise Refused(f"There is no episode {id}: `assistant episodes list` shows them.")
+        return found
+
+    def episodes(self, where: str = "", *values: str | int) -> Iterator[Episode]:
+        """Episodes in the order they started; `where` is an SQL tail over table `episodes`."""
+        columns = "id, task, digest, model, tools, started, schema"
+        source = "episodes JOIN toolsets ON hash = toolset"
+        order = "" if "ORDER" in where else "ORDER BY started"
+        query = f"SELECT {columns} FROM {source} {where} {order}"  # noqa: S608 - our own SQL
+        for row in self._db.execute(query, values).fetchall():
+            yield self._read(*row)
+
+    def _read(
+        self,
+        id: str,
+        task: str,
+        digest: str,
+        model: str,
+        *rest: Any,  # noqa: ANN401 - a row
+    ) -> Episode:
+        tools, started, schema = rest
+        if schema > SCHEMA:
+            raise Refused(f"Episode {id} was written by a newer version: upgrade assistant.")
+        ask = self._db.execute
+        steps = ask("SELECT step FROM steps WHERE episode = ? ORDER BY n", (id,)).fetchall()
+        ending = ask("SELECT stop, diff, seconds FROM endings WHERE episode = ?", (id,)).fetchone()
+        verdict = ask(
+            "SELECT verdict FROM verdicts WHERE episode = ? ORDER BY given DESC LIMIT 1", (id,)
+        ).fetchone()
+        stop, diff, seconds = ending or (None, "", 0.0)
+        schemas: list[ToolSchema] = json.loads(tools)
+        return Episode(
+            *(id, task, digest, model, tuple(schemas), started),
+            steps=tuple(_step(json.loads(text)) for (text,) in steps),
+            stop=stop,
+            diff=diff,
+            seconds=seconds,
+            verdict=_verdict(json.loads(verdict[0])) if verdict else None,
+            schema=schema,
+        )
+
+    def _write(self, statement: str, *values: str | float) -> None:
+        try:
+            self._db.execute(statement, values)
+        except sqlite3.OperationalError as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise Refused(
+                f"The episode store cannot be written ({error}): free disk space."
+            ) from error
+
+
+def _dump(record: Step | Verdict | Task) -> str:
+    return json.dumps(asdict(record), ensure_ascii=False)
+
+
+def _step(record: dict[str, Any]) -> Step:
+    return Step(**{**record, "usage": Usage(**record["usage"])})
+
+
+def _verdict(record: dict[str, Any]) -> Verdict:
+    return Verdict(**{**record, "failures": tuple(record["failures"])})
+
+
+def _task(record: dict[str, Any]) -> Task:
+    check = record["check"]
+    check["commands"] = tuple(tuple(command) for command in check["commands"])
+    return Task(**{**record, "check": Check(**check)})

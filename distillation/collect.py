@@ -1,0 +1,142 @@
+"""Collecting: a teacher on many tasks at once, resumable, under a money cap."""
+
+import asyncio
+import fcntl
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.episode import Episode
+from agent.limits import Budget, Budgeted, EpisodeLimits
+from agent.model import Model
+from agent.store import Store
+from agent.task import Task
+from distillation.rollout import rollout
+from sandbox.refused import Refused
+
+ERRORS_IN_A_ROW = 5
+"""A teacher that fails this often running is down; going on would only make noise."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a collection is, for people to look at."""
+
+    total: int
+    """Tasks."""
+    outcomes: dict[str, int]
+    """Verdicts so far, those of earlier runs included: `pass`, `fail`, `unknown`."""
+    errors: int
+    """Rollouts without a verdict: the model could not answer. The next run tries them again."""
+    cost: float
+    """US dollars spent by this run."""
+    rate: float
+    """Tasks a second in this run."""
+    last: Episode | None = None
+    """The episode that just ended."""
+    stopped: str = ""
+    """Why the run ended early."""
+
+    @property
+    def done(self) -> int:
+        """Tasks that have a verdict."""
+        return sum(self.outcomes.values())
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds to go; None before the first task ended."""
+        return (self.total - self.done) / self.rate if self.rate else None
+
+
+@dataclass
+class Collection:
+    """One run over a set of tasks. A finished task is on disk the moment it is finished."""
+
+    tasks: Sequence[Task]
+    teacher: Callable[[Task], Model]
+    store: Store
+    jobs: int = 2
+    cost: float | None = None
+    """US dollars that this run may spend; overrun by no more than the requests in flight."""
+    limits: EpisodeLimits = field(default_factory=EpisodeLimits)
+    tell: Callable[[Progress], None] = lambda progress: None
+
+    async def run(self) -> Progress:
+        """Run the teacher on every task that has no verdict of it yet; return the last progress.
+
+        Killed at any moment, the next run goes on; a task with a verdict is not run again.
+
+        Raises:
+            Refused: no sandbox, a task that the teacher cannot take, a teacher that is down, or
+                another collection that is under way.
+        """
+        with _alone(self.store.path.with_name("collect.lock")):
+            todo = self._plan()
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(self.jobs):
+                        group.create_task(self._work(todo))
+            except* Refused as refused:
+                raise refused.exceptions[0] from None
+        return self._progress()
+
+    def _plan(self) -> Iterator[tuple[Task, Model]]:
+        self._began = time.monotonic()
+        self._outcomes, self._fresh, self._errors, self._errors_running = Counter[str](), 0, 0, 0
+        self._budget, self._stopped = Budget(self.cost), ""
+        pairs = [(task, self.teacher(task)) for task in self.tasks]
+        judged = {name: self.store.judged(name) for name in {model.name for _, model in pairs}}
+        todo: list[tuple[Task, Model]] = []
+        for task, model in pairs:
+            self.store.remember(task)
+            if outcome := judged[model.name].get(task.digest):
+                self._outcomes[outcome] += 1
+            else:
+                todo.append((task, Budgeted(model, self._budget)))
+        return iter(todo)
+
+    async def _work(self, todo: Iterator[tuple[Task, Model]]) -> None:
+        for task, model in todo:
+            if self._stopped:
+                return
+            self._ended(await rollout(task, model, self.store, self.limits))
+
+    def _ended(self, episode: Episode) -> None:
+        if episode.verdict:
+            self._outcomes[episode.verdict.outcome] += 1
+            self._fresh += 1
+            self._errors_running = 0
+        elif (episode.stop or "").startswith("budget"):
+            self._stopped = f"The budget of ${self.cost:.2f} is used up: raise --cost to go on."
+        else:
+            self._errors += 1
+            self._errors_running += 1
+            if self._errors_running == ERRORS_IN_A_ROW:
+                raise Refused(
+                    f"The teacher failed {ERRORS_IN_A_ROW} times running, the last time with "
+                    f"{episode.stop!r}: mend that and collect again, nothing is lost."
+                )
+        self.tell(self._progress(episode))
+
+    def _progress(self, last: Episode | None = None) -> Progress:
+        rate = self._fresh / max(time.monotonic() - self._began, 1e-9)
+        return Progress(
+            *(len(self.tasks), dict(self._outcomes), self._errors),
+            *(self._budget.spent, rate, last, self._stopped),
+        )
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a lock that dies with the process, so that no task is run by two at once."""
+    with path.open("w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused(
+                "Another `assistant collect` is under way in this home: wait for it, or stop it."
+            ) from None
+        yield

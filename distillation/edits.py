@@ -1,0 +1,105 @@
+"""From a file as it is to a file as it should be, in the few small edits an engineer would make."""
+
+import ast
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+MOST_HUNKS = 6
+MOST_CHANGED = 0.5
+"""Share of the old lines beyond which a file is written anew."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Replace `search`, which occurs exactly once, by `replace`."""
+
+    search: str
+    replace: str
+
+
+@dataclass(frozen=True)
+class _Hunk:
+    """Old lines `low` to `high` become `lines`."""
+
+    low: int
+    high: int
+    lines: tuple[str, ...]
+
+
+def edits(old: str, new: str) -> list[Edit]:
+    """Edits that, applied in order, make `old` do what `new` does; none if rewriting is simpler.
+
+    Hunks that only touch comments or docstrings of a Python file are left out: the result may
+    differ from `new` in these, never in its syntax tree.
+    """
+    before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
+    hunks = [
+        _Hunk(i1, i2, tuple(after[j1:j2]))
+        for tag, i1, i2, j1, j2 in SequenceMatcher(
+            None, before, after, autojunk=False
+        ).get_opcodes()
+        if tag != "equal"
+    ]
+    hunks = _needed(before, hunks, new)
+    changed = sum(max(hunk.high - hunk.low, len(hunk.lines)) for hunk in hunks)
+    if not hunks or len(hunks) > MOST_HUNKS or changed > MOST_CHANGED * len(before):
+        return []
+    # From the end, so that the line numbers of the hunks still to come stay true.
+    found: list[Edit] = []
+    for hunk in reversed(hunks):
+        found.append(_edit(before, hunk))
+        before[hunk.low : hunk.high] = hunk.lines
+    return found
+
+
+def _edit(lines: list[str], hunk: _Hunk) -> Edit:
+    """Widen the hunk line by line until its text is there and unique."""
+    low, high, text = hunk.low, hunk.high, "".join(lines)
+    while (low, high) != (0, len(lines)):
+        search = "".join(lines[low:high])
+        if search.strip() and text.count(search) == 1:
+            break
+        low, high = max(0, low - 1), min(len(lines), high + 1)
+    replaced = [*lines[low : hunk.low], *hunk.lines, *lines[hunk.high : high]]
+    return Edit("".join(lines[low:high]), "".join(replaced))
+
+
+def _needed(before: list[str], hunks: list[_Hunk], new: str) -> list[_Hunk]:
+    """The hunks without which the file would not mean what `new` means."""
+    target = _meaning(new)
+    if target is None:
+        return hunks
+    kept = list(hunks)
+    for hunk in hunks:
+        fewer = [other for other in kept if other is not hunk]
+        if _meaning(_applied(before, fewer)) == target:
+            kept = fewer
+    return kept
+
+
+def _applied(before: list[str], hunks: list[_Hunk]) -> str:
+    lines = list(before)
+    for hunk in reversed(hunks):
+        lines[hunk.low : hunk.high] = hunk.lines
+    return "".join(lines)
+
+
+def _meaning(text: str) -> str | None:
+    """The syntax tree without docstrings and other bare strings; None if it is not Python."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [item for item in body if not _bare_string(item)] or [ast.Pass()]  # type: ignore[attr-defined]
+    return ast.dump(tree)
+
+
+def _bare_string(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )

@@ -1,0 +1,37 @@
+"""A training example: a conversation, its tools, and which of its turns are trained."""
+
+from dataclasses import dataclass
+
+from agent.episode import Episode
+from agent.message import Message, ToolSchema
+
+
+@dataclass(frozen=True)
+class Example:
+    """One row of a dataset."""
+
+    episode: str
+    """The id of the episode it comes from."""
+    task: str
+    messages: list[Message]
+    tools: list[ToolSchema]
+    trained: list[bool]
+    """One flag a message; true only on assistant turns."""
+
+
+def example(episode: Episode) -> Example:
+    """The episode as the model saw it, byte for byte, all readable assistant turns trained."""
+    return Example(
+        episode=episode.id,
+        task=episode.task,
+        messages=[_plain(step.message) for step in episode.steps],
+        tools=list(episode.tools),
+        trained=[s.trained and s.message["role"] == "assistant" for s in episode.steps],
+    )
+
+
+def _plain(message: Message) -> Message:
+    """Without what only the teacher's provider can read."""
+    plain = message.copy()
+    plain.pop("provider", None)
+    return plain

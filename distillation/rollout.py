@@ -1,0 +1,55 @@
+"""One run of the agent on one task, from a fresh workspace to a verdict."""
+
+from agent.agent import Agent
+from agent.conversation import Conversation, begin
+from agent.episode import Episode
+from agent.limits import EpisodeLimits
+from agent.model import Model, ModelError
+from agent.store import Store
+from agent.task import Task
+from sandbox.backend import open_sandbox
+from sandbox.check import Verdict
+from sandbox.sandbox import SandboxBroken
+from sandbox.verify import verify
+from sandbox.workspace import Workspace, copy_of
+from tools.registry import default_tools
+from tools.tool import Context
+
+
+async def rollout(task: Task, model: Model, store: Store, limits: EpisodeLimits) -> Episode:
+    """Run `model` on `task` in a fresh sandboxed workspace, record it, and judge the result.
+
+    The verdict is `unknown` where the sandbox broke. There is none at all where the model never
+    got to finish: it could not answer (`stop` begins with `error:`) or money ran out (`budget`).
+
+    Raises:
+        SandboxUnavailable: this machine has no sandbox.
+    """
+    start = task.files | task.check.protected
+    workspace = copy_of(start)
+    try:
+        return await _run(task, model, store, limits, workspace)
+    finally:
+        workspace.close()
+
+
+async def _run(
+    task: Task, model: Model, store: Store, limits: EpisodeLimits, workspace: Workspace
+) -> Episode:
+    tools = default_tools()
+    sandbox = await open_sandbox(workspace.root)
+    try:
+        agent = Agent(model, tools, Context(sandbox, workspace.root), mode="auto")
+        conversation = Conversation(agent, store, begin(agent, store, task), limits=limits)
+        verdict: Verdict | None = None
+        try:
+            stop = await conversation.ask(task.prompt)
+        except ModelError as error:
+            stop = f"error: {error}"
+        except SandboxBroken as error:
+            stop, verdict = "sandbox broken", Verdict("unknown", (str(error),))
+    finally:
+        await sandbox.close()
+    if verdict is None and not stop.startswith(("error:", "budget")):
+        verdict = await verify(task.check, workspace.root, task.files | task.check.protected)
+    return conversation.close(stop, workspace.diff(), verdict)
