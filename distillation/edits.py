@@ -33,14 +33,7 @@ def edits(old: str, new: str) -> list[Edit]:
     differ from `new` in these, never in its syntax tree.
     """
     before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
-    hunks = [
-        _Hunk(i1, i2, tuple(after[j1:j2]))
-        for tag, i1, i2, j1, j2 in SequenceMatcher(
-            None, before, after, autojunk=False
-        ).get_opcodes()
-        if tag != "equal"
-    ]
-    hunks = _needed(before, hunks, new)
+    hunks = _needed(before, _hunks(before, after), new)
     changed = sum(max(hunk.high - hunk.low, len(hunk.lines)) for hunk in hunks)
     if not hunks or len(hunks) > MOST_HUNKS or changed > MOST_CHANGED * len(before):
         return []
@@ -50,6 +43,34 @@ def edits(old: str, new: str) -> list[Edit]:
         found.append(_edit(before, hunk))
         before[hunk.low : hunk.high] = hunk.lines
     return found
+
+
+def _hunks(before: list[str], after: list[str]) -> list[_Hunk]:
+    """What differs between the two, strings that stand alone at the top level left aside."""
+    lines, other = _code(before), _code(after)
+    matcher = SequenceMatcher(
+        None, [before[i] for i in lines], [after[i] for i in other], autojunk=False
+    )
+    ends = [*lines, len(before)]
+    return [
+        _Hunk(
+            low=ends[i1],
+            high=ends[i2 - 1] + 1 if i2 > i1 else ends[i1],
+            lines=tuple(after[i] for i in other[j1:j2]),
+        )
+        for tag, i1, i2, j1, j2 in matcher.get_opcodes()
+        if tag != "equal"
+    ]
+
+
+def _code(lines: list[str]) -> list[int]:
+    """Indices of the lines that belong to no bare string of the module."""
+    try:
+        body = ast.parse("".join(lines)).body
+    except (SyntaxError, ValueError, RecursionError):
+        body = []
+    strings = [range(n.lineno - 1, n.end_lineno or n.lineno) for n in body if _bare_string(n)]
+    return [i for i in range(len(lines)) if not any(i in span for span in strings)]
 
 
 def _edit(lines: list[str], hunk: _Hunk) -> Edit:

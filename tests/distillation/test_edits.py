@@ -1,0 +1,56 @@
+"""Edits lead from the old file to one that means what the new one means."""
+
+import ast
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distillation.edits import Edit, edits
+
+
+def applied(text: str, found: list[Edit]) -> str:
+    for edit in found:
+        assert text.count(edit.search) == 1
+        text = text.replace(edit.search, edit.replace)
+    return text
+
+
+def test_one_changed_line_is_one_edit_of_that_line() -> None:
+    old = "def f(n):\n    if n:\n        n ^= n - 1\n    return n\n"
+    assert edits(old, old.replace("^=", "&=")) == [
+        Edit("        n ^= n - 1\n", "        n &= n - 1\n")
+    ]
+
+
+def test_context_is_added_until_the_place_is_unique() -> None:
+    old = "def f(a):\n    a += 1\n    return a\n\n\ndef g(a):\n    a += 1\n    return a * 2\n"
+    new = old.replace("    a += 1\n    return a * 2", "    a += 3\n    return a * 2")
+    (edit,) = edits(old, new)
+    assert applied(old, [edit]) == new
+    assert edit.search.count("\n") > 1
+
+
+def test_docstrings_and_comments_that_only_the_solution_lacks_stay() -> None:
+    old = 'def f(n):\n    # why\n    return n + 1\n\n\n"""\nWhat f does.\n"""\n'
+    found = edits(old, "def f(n):\n    return n - 1\n")
+    assert found == [Edit("    return n + 1\n", "    return n - 1\n")]
+
+
+def test_a_file_that_changes_whole_is_written_whole() -> None:
+    assert edits("def f():\n    pass\n", "import os\n\n\ndef f():\n    return os.sep\n") == []
+
+
+LINES = st.lists(st.sampled_from(["a = 1\n", "b = a\n", "c = a + b\n", "# x\n", "\n"]), max_size=9)
+
+
+@given(LINES, LINES)
+def test_applied_edits_mean_the_new_text(old: list[str], new: list[str]) -> None:
+    before, after = "".join(old), "".join(new)
+    if found := edits(before, after):
+        assert ast.dump(ast.parse(applied(before, found))) == ast.dump(ast.parse(after))
+
+
+@given(st.text(alphabet="ab\n\r \x0b", max_size=30), st.text(alphabet="ab\n\r \x0b", max_size=30))
+def test_any_text(before: str, after: str) -> None:
+    if found := edits(before, after):
+        assert applied(before, found).split() == after.split()
