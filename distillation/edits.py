@@ -78,7 +78,8 @@ def _edit(lines: list[str], hunk: _Hunk) -> Edit:
     low, high, text = hunk.low, hunk.high, "".join(lines)
     while (low, high) != (0, len(lines)):
         search = "".join(lines[low:high])
-        if search.strip() and text.count(search) == 1:
+        # Not `count`, which does not see occurrences that overlap.
+        if search.strip() and text.find(search) == text.rfind(search):
             break
         low, high = max(0, low - 1), min(len(lines), high + 1)
     replaced = [*lines[low : hunk.low], *hunk.lines, *lines[hunk.high : high]]

@@ -31,9 +31,9 @@ def test_context_is_added_until_the_place_is_unique() -> None:
 
 
 def test_docstrings_and_comments_that_only_the_solution_lacks_stay() -> None:
-    old = 'def f(n):\n    # why\n    return n + 1\n\n\n"""\nWhat f does.\n"""\n'
-    found = edits(old, "def f(n):\n    return n - 1\n")
-    assert found == [Edit("    return n + 1\n", "    return n - 1\n")]
+    old = '# why\ndef f(n):\n    n += 1\n    return n\n\n\n"""\nWhat f does.\n"""\n'
+    found = edits(old, "def f(n):\n    n -= 1\n    return n\n")
+    assert found == [Edit("    n += 1\n", "    n -= 1\n")]
 
 
 def test_a_file_that_changes_whole_is_written_whole() -> None:
