@@ -23,7 +23,8 @@ def load_tasks(path: Path) -> list[Task]:
         Refused: naming file, line and mend, for anything that is not such a task.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not `splitlines`, which also splits at characters that JSON allows inside of texts.
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise Refused(f"The task file {path} cannot be read: {error}.") from error
     tasks = list(_tasks(path, lines))
