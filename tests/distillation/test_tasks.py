@@ -72,17 +72,19 @@ def test_a_file_without_tasks(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "none.jsonl"
     if content is not None:
         path.write_text(content, encoding="utf-8")
-    with pytest.raises(Refused, match="none.jsonl"):
+    with pytest.raises(Refused, match=r"none\.jsonl"):
         load_tasks(path)
 
 
 @given(st.text(max_size=80))
 def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = written(tmp_path_factory.mktemp("tasks"), GOOD, text.replace("\r", "").replace("\n", ""))
+    sentence = ""
     try:
-        assert load_tasks(path)
+        load_tasks(path)
     except Refused as refused:
-        assert "line 2" in str(refused)
+        sentence = str(refused)
+    assert not sentence or "line 2" in sentence
 
 
 @pytest.mark.parametrize("path", [path for path in SETS if path.exists()], ids=lambda p: p.stem)
