@@ -1,0 +1,155 @@
+"""The bubblewrap backend: one short-lived sandbox a command.
+
+Holds: no network, no files but the system (read-only) and the workspace, no environment but what
+is given, namespaces of its own, no capabilities, limits on time, memory, processes, output and
+file size. Does not hold: the size of the workspace is not limited, there is no seccomp filter, and
+started as root the commands are root to the kernel (without capabilities, mapped to uid 1000).
+"""
+
+import itertools
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from sandbox import mounts
+from sandbox.cgroup import Cgroup, Controllers
+from sandbox.completed import Completed
+from sandbox.interpreter import Interpreter
+from sandbox.limits import Limits
+from sandbox.process import Ended, run_process
+from sandbox.sandbox import SandboxBroken
+
+_JOIN = 'for f in $1; do echo $$ > "$f" || exit 125; done; shift; exec "$@"'
+"""A shell that enters the group, then becomes bubblewrap. Group paths hold no spaces."""
+
+
+@dataclass
+class Bubblewrap:
+    """Runs commands with `bwrap`; holds nothing open between them."""
+
+    root: Path
+    interpreter: Interpreter
+    limits: Limits
+    program: str
+    """Path of `bwrap`."""
+    controllers: Controllers
+    ripgrep: Path | None = None
+    readonly: tuple[Path, ...] = ()
+    name: str = "bubblewrap"
+    workdir: str = mounts.WORKDIR
+    python: str = field(init=False, default="")
+    _system: tuple[str, ...] = field(init=False, default=())
+
+    def __post_init__(self) -> None:
+        """What never changes between commands is put together once."""
+        self.python = self.interpreter.python
+        self._system = (
+            *mounts.system(),
+            *mounts.programs(self.ripgrep),
+            *self.interpreter.mounts,
+            *mounts.workspace(self.root, self.readonly),
+            *("--remount-ro", "/", "--chdir", self.workdir, "--clearenv"),
+        )
+
+    def command_line(
+        self, command: Sequence[str], env: Mapping[str, str], limits: Limits, status: int | None
+    ) -> list[str]:
+        """The whole bubblewrap command line; `status` is the descriptor for its reports."""
+        report = [] if status is None else ["--json-status-fd", str(status)]
+        settings = itertools.chain.from_iterable(
+            ("--setenv", name, value) for name, value in {**self._environment(), **env}.items()
+        )
+        return [
+            self.program, *self._system, *settings, *report, "--",
+            *self._rlimits(limits), *command,
+        ]  # fmt: skip
+
+    async def run(
+        self,
+        command: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+    ) -> Completed:
+        """Run one command to its end; see `sandbox.sandbox.Sandbox.run`.
+
+        Raises:
+            SandboxBroken: bubblewrap did not get as far as starting the command.
+        """
+        limits = limits or self.limits
+        group = self.controllers.group(limits)
+        join = [str(folder / "cgroup.procs") for folder in group.folders] if group else []
+
+        def line(status: int) -> list[str]:
+            inner = self.command_line(command, env or {}, limits, status)
+            return ["/bin/sh", "-c", _JOIN, "sh", " ".join(join), *inner] if join else inner
+
+        try:
+            ended = await run_process(
+                line, stdin=stdin, seconds=limits.seconds, output_bytes=limits.output_bytes
+            )
+            return _completed(ended, group, limits)
+        finally:
+            if group:
+                await group.remove()
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+    def _environment(self) -> dict[str, str]:
+        """What every command finds in its environment."""
+        return {
+            "PATH": f"{self.interpreter.folder}:/opt/bin:/usr/local/bin:/usr/bin:/bin",
+            "HOME": mounts.HOME,
+            "USER": "sandbox",
+            "LANG": "C.UTF-8",
+            "TMPDIR": "/tmp",  # noqa: S108
+            "TERM": "dumb",
+            "NO_COLOR": "1",
+            # The same code on the same input shows the same output, and leaves no caches behind.
+            "PYTHONHASHSEED": "0",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **dict(self.interpreter.env),
+        }
+
+    def _rlimits(self, limits: Limits) -> list[str]:
+        """`prlimit` becomes the command after setting the limits of each process."""
+        size = limits.file_mb * 2**20
+        line = ["prlimit", "--core=0:0", "--nofile=4096:4096", f"--fsize={size}:{size}"]
+        if self.controllers.memory is None:
+            memory = limits.memory_mb * 2**20
+            line.append(f"--as={memory}:{memory}")
+        if self.controllers.pids is None:
+            line.append(f"--nproc={limits.processes}:{limits.processes}")
+        return [*line, "--"]
+
+
+def _completed(ended: Ended, group: Cgroup | None, limits: Limits) -> Completed:
+    """Read the end of a bubblewrap process as the end of the command.
+
+    Raises:
+        SandboxBroken: the command was never started, or ended without a report.
+    """
+    if ended.exit_code is None and not ended.timed_out:
+        out_of_memory = group is not None and group.out_of_memory
+        if not out_of_memory:
+            reason = ended.stderr.text().strip()[-500:] or "it ended without a report"
+            raise SandboxBroken(f"bubblewrap failed: {reason}")
+        ended = replace(ended, exit_code=128 + signal.SIGKILL)
+    if group is not None and group.out_of_memory:
+        ended.stderr.feed(b"\n[killed: more than %d MB of memory]\n" % limits.memory_mb)
+    code = ended.exit_code
+    if ended.timed_out or code is None:
+        code = -signal.SIGKILL
+    elif code - 128 in {int(number) for number in signal.Signals}:
+        code = 128 - code
+    return Completed(
+        code,
+        ended.stdout.text(),
+        ended.stderr.text(),
+        ended.seconds,
+        ended.timed_out,
+        bool(ended.stdout.cut or ended.stderr.cut),
+    )

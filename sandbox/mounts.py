@@ -1,0 +1,106 @@
+"""What commands see of the machine: lists of bubblewrap arguments, and nothing that runs."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from sandbox.sandbox import SandboxUnavailable
+
+WORKDIR = "/workspace"
+HOME = "/home/sandbox"
+WITNESS = "/opt/witness.py"
+_OURS = Path(__file__).parent / "lent"
+"""Files of our own that are lent to every sandbox."""
+_ETC = (
+    "alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types",
+    "nsswitch.conf", "protocols", "services", "ethertypes", "ssl/certs", "ssl/openssl.cnf",
+)  # fmt: skip
+_ISOLATION = (
+    "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net",
+    "--unshare-cgroup-try", "--uid", "1000", "--gid", "1000", "--disable-userns",
+    "--cap-drop", "ALL", "--die-with-parent", "--new-session", "--hostname", "sandbox",
+)  # fmt: skip
+_MB = 2**20
+
+
+def system() -> tuple[str, ...]:
+    """Namespaces, the read-only system, /proc, /dev and private temporary folders."""
+    arguments: list[str] = [*_ISOLATION, "--ro-bind", "/usr", "/usr"]
+    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+        path = Path("/", name)
+        if path.is_symlink():
+            arguments += ["--symlink", str(path.readlink()), str(path)]
+        elif path.is_dir():
+            arguments += ["--ro-bind", str(path), str(path)]
+    arguments += ["--ro-bind-try", "/nix/store", "/nix/store", "--perms", "0755", "--dir", "/etc"]
+    for name in _ETC:
+        arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    for name in ("passwd", "group", "hosts"):
+        arguments += ["--ro-bind", str(_OURS / name), f"/etc/{name}"]
+    arguments += ["--proc", "/proc"]
+    for name in ("sys", "sysrq-trigger", "irq", "bus"):
+        # Started as root we are root to the kernel, so without this sysctls could be written.
+        arguments += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
+    arguments += ["--dev", "/dev", "--dir", "/run", "--dir", "/var"]
+    for folder, mode, size in (("/tmp", "1777", 256), ("/dev/shm", "1777", 64), (HOME, "0700", 64)):  # noqa: S108
+        arguments += ["--size", str(size * _MB), "--perms", mode, "--tmpfs", folder]
+    return (*arguments, "--symlink", "../tmp", "/var/tmp")  # noqa: S108
+
+
+def programs(ripgrep: Path | None) -> tuple[str, ...]:
+    """Commands of ours in /opt/bin: `pytest`, and `rg` where there is one."""
+    pytest = ("--ro-bind", str(_OURS / "pytest"), "/opt/bin/pytest")
+    lent = (*pytest, "--ro-bind", str(_OURS / "witness.py"), WITNESS)
+    return lent if ripgrep is None else (*lent, "--ro-bind", str(ripgrep), "/opt/bin/rg")
+
+
+def workspace(root: Path, readonly: Sequence[Path]) -> tuple[str, ...]:
+    """The workspace, with git's hooks and configuration and `readonly` kept from changes.
+
+    Raises:
+        SandboxUnavailable: the repository is laid out so that it cannot be protected.
+    """
+    arguments = ["--bind", str(root), WORKDIR, *_git(root)]
+    above: set[Path] = set()
+    for path in readonly:
+        place = (root / path).relative_to(root)
+        # A folder that could be renamed could be replaced: every folder above is a mount too.
+        for parent in reversed(place.parents[:-1]):
+            if parent not in above:
+                above.add(parent)
+                arguments += ["--bind", str(root / parent), f"{WORKDIR}/{parent}"]
+        arguments += ["--ro-bind", str(root / place), f"{WORKDIR}/{place}"]
+    return tuple(arguments)
+
+
+def _git(root: Path) -> tuple[str, ...]:
+    """Keep what git would run on the host from being written: hooks and configuration."""
+    folder = root / ".git"
+    links = [p for p in (folder, folder / "hooks", folder / "config") if p.is_symlink()]
+    if links:
+        raise SandboxUnavailable(
+            f"No sandbox for {root}: {links[0]} is a link, so git's hooks cannot be protected; "
+            "replace it by what it links to."
+        )
+    inside = f"{WORKDIR}/.git"
+    if folder.is_file():  # A worktree: the file says where the repository is.
+        return ("--ro-bind", str(folder), inside)
+    if not folder.is_dir():
+        return ()
+    # A mount point of its own cannot be renamed away.
+    arguments = ["--bind", str(folder), inside]
+    if (folder / "hooks").is_dir():
+        arguments += ["--ro-bind", str(folder / "hooks"), f"{inside}/hooks"]
+    else:
+        arguments += ["--perms", "0555", "--tmpfs", f"{inside}/hooks"]
+        arguments += ["--remount-ro", f"{inside}/hooks"]
+    config = folder / "config"
+    source = config if config.is_file() else _OURS / "empty"
+    return (*arguments, "--ro-bind", str(source), f"{inside}/config")
+
+
+def bubblewrap() -> str | None:
+    """Where the program is."""
+    found = shutil.which("bwrap")
+    return os.path.realpath(found) if found else None

@@ -1,0 +1,110 @@
+"""What a folder held at one time, to say later what changed."""
+
+import difflib
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+_SKIPPED = frozenset((".git", ".venv", "venv", "node_modules", "__pycache__", ".pytest_cache"))
+_FILE = 2**20
+"""Larger files are known by size and time only."""
+_TOTAL = 2**25
+"""So are all files after this many bytes."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file, or a link. `data` is None where only size and time were kept."""
+
+    data: bytes | None
+    mark: tuple[int, int] = (0, 0)
+    """Size and modification time in nanoseconds."""
+
+
+Snapshot = dict[str, Entry]
+"""Relative path to what was there; folders are not recorded."""
+
+
+def snapshot(root: Path) -> Snapshot:
+    """Record the files beneath a folder, following no links; caches and `.git` are left out."""
+    entries: Snapshot = {}
+    room = _TOTAL
+    for folder, names, files in os.walk(root):
+        names[:] = sorted(set(names) - _SKIPPED)
+        links = [name for name in names if Path(folder, name).is_symlink()]
+        for file in sorted((*files, *links)):
+            path = Path(folder, file)
+            entry = _entry(path, room)
+            if entry:
+                entries[str(path.relative_to(root))] = entry
+                room -= len(entry.data or b"")
+    return entries
+
+
+def _entry(path: Path, room: int) -> Entry | None:
+    """Record one file, or None where there is nothing to record."""
+    try:
+        state = path.lstat()
+        mark = (state.st_size, state.st_mtime_ns)
+        if stat.S_ISLNK(state.st_mode):
+            return Entry(b"link to " + os.fsencode(path.readlink()))
+        if not stat.S_ISREG(state.st_mode):
+            return None
+        if state.st_size > min(_FILE, room):
+            return Entry(None, mark)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            return Entry(file.read(_FILE), mark)
+    except OSError:  # It went away, or may not be read: then it cannot be compared either.
+        return None
+
+
+def difference(before: Snapshot, after: Snapshot) -> str:
+    """A unified diff in git's style; files that are not text are only named."""
+    return "".join(
+        _file_difference(path, before.get(path), after.get(path))
+        for path in sorted(before.keys() | after.keys())
+        if not _same(before.get(path), after.get(path))
+    )
+
+
+def _same(old: Entry | None, new: Entry | None) -> bool:
+    if old and new and old.data is not None and new.data is not None:
+        return old.data == new.data
+    return old == new
+
+
+def _file_difference(path: str, old: Entry | None, new: Entry | None) -> str:
+    shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    before, after = _text(old), _text(new)
+    names = (f"a/{shown}" if old else "/dev/null", f"b/{shown}" if new else "/dev/null")
+    if before is None or after is None:
+        return f"Binary files {names[0]} and {names[1]} differ\n"
+    return unified(before, after, *names) or f"--- {names[0]}\n+++ {names[1]}\n"
+
+
+def _text(entry: Entry | None) -> str | None:
+    """The text of a file; None where it is none."""
+    if entry is None:
+        return ""
+    if entry.data is None or b"\0" in entry.data:
+        return None
+    try:
+        return entry.data.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def unified(before: str, after: str, old_name: str, new_name: str) -> str:
+    """A unified diff of two texts that keeps line ends and marks a missing last one."""
+    lines = difflib.unified_diff(_lines(before), _lines(after), old_name, new_name)
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
+    )
+
+
+def _lines(text: str) -> list[str]:
+    """Split at line feeds only: other separators are part of a line."""
+    lines = text.split("\n")
+    return [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])

@@ -1,0 +1,166 @@
+"""Reading and writing files of a folder that somebody hostile fills, from outside of any sandbox.
+
+No link and no pipe leads out of the folder: paths are resolved by the kernel beneath it (openat2),
+or, where the kernel cannot, links are not followed at all.
+"""
+
+import ctypes
+import errno
+import os
+import stat
+import struct
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+_OPENAT2 = 437
+_NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH = 0x02, 0x04, 0x08
+_BASE = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+
+
+class TreeError(Exception):
+    """The file cannot be had; the text says which and why."""
+
+
+@cache
+def _syscall() -> "ctypes._NamedFuncPointer":  # pyright: ignore[reportPrivateUsage]
+    return ctypes.CDLL(None, use_errno=True).syscall
+
+
+def _openat2(folder: int, path: str, flags: int, mode: int, resolve: int) -> int:
+    """The system call; a descriptor, or OSError."""
+    raw = os.fsencode(path)
+    how = struct.pack("=QQQ", flags, mode, resolve)
+    descriptor = _syscall()(
+        ctypes.c_long(_OPENAT2),
+        ctypes.c_int(folder),
+        ctypes.c_char_p(raw),
+        ctypes.c_char_p(how),
+        ctypes.c_size_t(len(how)),
+    )
+    if descriptor < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), path)
+    return int(descriptor)
+
+
+def _walk(folder: int, path: str, flags: int, mode: int) -> int:
+    """Open without openat2: part by part, following no link."""
+    *parents, name = PurePosixPath(path).parts or (".",)
+    if ".." in (*parents, name) or path.startswith("/"):
+        raise OSError(errno.EXDEV, "leaves the folder", path)
+    current = os.dup(folder)
+    try:
+        for part in parents:
+            descriptor = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=current)
+            os.close(current)
+            current = descriptor
+        return os.open(name, flags | os.O_NOFOLLOW, mode, dir_fd=current)
+    finally:
+        os.close(current)
+
+
+def name(path: str) -> str:
+    """The path as one relative to its tree.
+
+    Raises:
+        TreeError: it is empty, absolute, leads out, or cannot name a file at all.
+    """
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            if not parts:
+                raise TreeError(f"{path} leads out of the workspace.")
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    if path.startswith("/"):
+        raise TreeError(f"{path} is outside of the workspace; use a path relative to it.")
+    if not path or "\0" in path:
+        raise TreeError("A path must not be empty and must not hold a NUL character.")
+    return "/".join(parts) or "."
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A folder as a place for files."""
+
+    root: Path
+
+    def read(self, path: str, limit: int = 2**24) -> bytes:
+        """The bytes of a regular file.
+
+        Raises:
+            TreeError: there is no such file, it is something else, or holds more than `limit`.
+        """
+        descriptor = self._open(name(path), os.O_RDONLY | _BASE, 0, _BENEATH | _NO_MAGICLINKS)
+        with os.fdopen(descriptor, "rb") as file:
+            state = os.fstat(descriptor)
+            if stat.S_ISDIR(state.st_mode):
+                raise TreeError(f"{path} is a folder, not a file.")
+            if not stat.S_ISREG(state.st_mode):
+                raise TreeError(f"{path} is not a regular file.")
+            if state.st_size > limit:
+                raise TreeError(f"{path} is too large to be read at once ({state.st_size} bytes).")
+            return file.read(limit)
+
+    def write(self, path: str, data: bytes) -> None:
+        """Replace a file's bytes, or make it and the folders above; its mode stays.
+
+        Links are not followed, and nothing inside a `.git` is written: git would run it.
+
+        Raises:
+            TreeError: it cannot be written.
+        """
+        relative = name(path)
+        parts = PurePosixPath(relative).parts
+        if any(part.lower() == ".git" for part in parts):
+            raise TreeError(f"{path} is git's own; use git commands instead.")
+        self._make_folders(parts[:-1])
+        flags = os.O_WRONLY | os.O_CREAT | _BASE
+        descriptor = self._open(relative, flags, 0o666, _BENEATH | _NO_SYMLINKS)
+        with os.fdopen(descriptor, "wb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise TreeError(f"{path} is not a regular file.")
+            file.write(data)
+            file.truncate()
+
+    def _make_folders(self, parts: tuple[str, ...]) -> None:
+        for count in range(1, len(parts) + 1):
+            path = "/".join(parts[:count])
+            try:
+                os.close(self._open(path, os.O_PATH | os.O_DIRECTORY, 0, _BENEATH | _NO_SYMLINKS))
+            except FileNotFoundError:
+                above = "/".join(parts[: count - 1]) or "."
+                flags = os.O_PATH | os.O_DIRECTORY
+                folder = self._open(above, flags, 0, _BENEATH | _NO_SYMLINKS)
+                try:
+                    os.mkdir(parts[count - 1], dir_fd=folder)
+                finally:
+                    os.close(folder)
+
+    def _open(self, path: str, flags: int, mode: int, resolve: int) -> int:
+        """Open beneath the root; the error names the file as the caller did."""
+        root = os.open(self.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            try:
+                return _openat2(root, path, flags, mode, resolve)
+            except OSError as error:
+                if error.errno not in (errno.ENOSYS, errno.EPERM):
+                    raise
+                return _walk(root, path, flags, mode)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise TreeError(_reason(path, error)) from error
+        finally:
+            os.close(root)
+
+
+def _reason(path: str, error: OSError) -> str:
+    """What went wrong, in words."""
+    if error.errno in (errno.EXDEV, errno.ELOOP):
+        return f"{path} is a link, or lies behind one; use the real path."
+    if error.errno == errno.ENXIO:
+        return f"{path} is not a regular file."
+    return f"{path}: {(error.strerror or str(error)).lower()}."
