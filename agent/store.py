@@ -33,6 +33,12 @@ CREATE TABLE IF NOT EXISTS verdicts (
 CREATE INDEX IF NOT EXISTS verdicts_of ON verdicts (episode);
 """
 
+_EPISODE = """
+SELECT id, task, digest, model, tools, started, schema, stop, diff, seconds,
+    (SELECT verdict FROM verdicts WHERE episode = id ORDER BY given DESC LIMIT 1) AS verdict
+FROM episodes JOIN toolsets ON hash = toolset LEFT JOIN endings ON endings.episode = id
+"""
+
 
 class Store:
     """The episodes of one home. Several processes may use it at once."""
@@ -47,6 +53,7 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._db = sqlite3.connect(path, timeout=30.0, isolation_level=None)
+            self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_TABLES)
@@ -94,7 +101,10 @@ class Store:
     def tasks(self) -> list[Task]:
         """All remembered tasks by id; of several with one id, the one remembered last."""
         rows = self._db.execute("SELECT id, task FROM tasks ORDER BY rowid").fetchall()
-        return [_task(json.loads(text)) for _, text in sorted(dict(rows).items())]
+        return [
+            _task(json.loads(text))
+            for _, text in sorted({r["id"]: r["task"] for r in rows}.items())
+        ]
 
     def judged(self, model: str) -> dict[str, Outcome]:
         """Pass or fail by task digest, where `model` has a verdict; `unknown` does not count."""
@@ -118,40 +128,30 @@ class Store:
 
     def episodes(self, where: str = "", *values: str | int) -> Iterator[Episode]:
         """Episodes in the order they started; `where` is an SQL tail over table `episodes`."""
-        columns = "id, task, digest, model, tools, started, schema"
-        source = "episodes JOIN toolsets ON hash = toolset"
         order = "" if "ORDER" in where else "ORDER BY started"
-        query = f"SELECT {columns} FROM {source} {where} {order}"  # noqa: S608 - our own SQL
-        for row in self._db.execute(query, values).fetchall():
-            yield self._read(*row)
+        for row in self._db.execute(f"{_EPISODE} {where} {order}", values).fetchall():
+            yield self._read(row)
 
-    def _read(
-        self,
-        id: str,
-        task: str,
-        digest: str,
-        model: str,
-        *rest: Any,  # noqa: ANN401 - a row
-    ) -> Episode:
-        tools, started, schema = rest
-        if schema > SCHEMA:
-            raise Refused(f"Episode {id} was written by a newer version: upgrade assistant.")
-        ask = self._db.execute
-        steps = ask("SELECT step FROM steps WHERE episode = ? ORDER BY n", (id,)).fetchall()
-        ending = ask("SELECT stop, diff, seconds FROM endings WHERE episode = ?", (id,)).fetchone()
-        verdict = ask(
-            "SELECT verdict FROM verdicts WHERE episode = ? ORDER BY given DESC LIMIT 1", (id,)
-        ).fetchone()
-        stop, diff, seconds = ending or (None, "", 0.0)
-        schemas: list[ToolSchema] = json.loads(tools)
+    def _read(self, row: sqlite3.Row) -> Episode:
+        if row["schema"] > SCHEMA:
+            raise Refused(f"Episode {row['id']} is of a newer version: upgrade assistant.")
+        steps = self._db.execute(
+            "SELECT step FROM steps WHERE episode = ? ORDER BY n", (row["id"],)
+        )
+        tools: list[ToolSchema] = json.loads(row["tools"])
         return Episode(
-            *(id, task, digest, model, tuple(schemas), started),
+            id=row["id"],
+            task=row["task"],
+            digest=row["digest"],
+            model=row["model"],
+            tools=tuple(tools),
+            started=row["started"],
             steps=tuple(_step(json.loads(text)) for (text,) in steps),
-            stop=stop,
-            diff=diff,
-            seconds=seconds,
-            verdict=_verdict(json.loads(verdict[0])) if verdict else None,
-            schema=schema,
+            stop=row["stop"],
+            diff=row["diff"] or "",
+            seconds=row["seconds"] or 0.0,
+            verdict=_verdict(json.loads(row["verdict"])) if row["verdict"] else None,
+            schema=row["schema"],
         )
 
     def _write(self, statement: str, *values: str | float) -> None:
@@ -170,14 +170,17 @@ def _dump(record: Step | Verdict | Task) -> str:
 
 
 def _step(record: dict[str, Any]) -> Step:
-    return Step(**{**record, "usage": Usage(**record["usage"])})
+    record["usage"] = Usage(**record["usage"])
+    return Step(**record)
 
 
 def _verdict(record: dict[str, Any]) -> Verdict:
-    return Verdict(**{**record, "failures": tuple(record["failures"])})
+    record["failures"] = tuple(record["failures"])
+    return Verdict(**record)
 
 
 def _task(record: dict[str, Any]) -> Task:
     check = record["check"]
     check["commands"] = tuple(tuple(command) for command in check["commands"])
-    return Task(**{**record, "check": Check(**check)})
+    record["check"] = Check(**check)
+    return Task(**record)

@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,7 +130,7 @@ class Collection:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _alone(path: Path) -> Generator[None]:
     """Hold a lock that dies with the process, so that no task is run by two at once."""
     with path.open("w", encoding="utf-8") as file:
         try:

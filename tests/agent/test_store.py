@@ -72,9 +72,10 @@ for n in range(1000000):
 
 def test_pass_and_fail_count_as_judged_and_unknown_does_not(tmp_path: Path) -> None:
     store = Store(tmp_path / "e.sqlite")
-    for id, outcome in (("a", "pass"), ("b", "fail"), ("c", "unknown")):
+    verdicts = {"a": Verdict("pass"), "b": Verdict("fail"), "c": Verdict("unknown")}
+    for id, verdict in verdicts.items():
         store.begin(episode(id, digest=id))
-        store.finish(id, "end", "", 0.0, Verdict(outcome))
+        store.finish(id, "end", "", 0.0, verdict)
     assert store.judged("scripted") == {"a": "pass", "b": "fail"}
     assert store.judged("other") == {}
     store.close()
