@@ -110,6 +110,7 @@ class Bubblewrap:
             "NO_COLOR": "1",
             # The same code on the same input shows the same output, and leaves no caches behind.
             "PYTHONHASHSEED": "0",
+            "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
             **dict(self.interpreter.env),
         }

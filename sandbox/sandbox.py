@@ -26,6 +26,8 @@ class Sandbox(Protocol):
     """The workspace on the host. Commands see it as `workdir`."""
     workdir: str
     """The path of the workspace inside the sandbox; commands start there."""
+    limits: Limits
+    """What a command gets unless its run says otherwise."""
     python: str
     """The interpreter for the workspace's code, as a path inside the sandbox."""
 

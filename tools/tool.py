@@ -1,0 +1,158 @@
+"""A tool: an async function whose signature and docstring are its schema."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Concatenate, Literal, ParamSpec, TypedDict, cast
+
+import docstring_parser
+
+from sandbox.sandbox import Sandbox
+from tools.call import JSON, Observation, ToolCall, ToolError
+from tools.clip import Clipped, clip
+
+Effect = Literal["read", "write", "run"]
+_Parameters = ParamSpec("_Parameters")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a tool works on."""
+
+    sandbox: Sandbox
+    root: Path
+    """The workspace on the host."""
+
+
+class FunctionSchema(TypedDict):
+    """Name, description and parameters of a tool."""
+
+    name: str
+    description: str
+    parameters: dict[str, JSON]
+
+
+class ToolSchema(TypedDict):
+    """A tool in the form that chat templates and OpenAI's API take."""
+
+    type: Literal["function"]
+    function: FunctionSchema
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A function with what a model must know to call it."""
+
+    function: Callable[..., Awaitable[str]]
+    """Takes a context, then the arguments of the call; raises ToolError for the model to read."""
+    effect: Effect
+    more: str
+    """How to see what was cut out of a long observation."""
+
+    @cached_property
+    def name(self) -> str:
+        """The function's name."""
+        return self.function.__name__
+
+    @cached_property
+    def description(self) -> str:
+        """The docstring up to its arguments."""
+        return (docstring_parser.parse(self.function.__doc__ or "").description or "").strip()
+
+    @cached_property
+    def signature(self) -> str:
+        """How to call it, in Python's notation, without the context."""
+        parameters = ", ".join(str(p) for p in _parameters(self.function))
+        return f"{self.name}({parameters})"
+
+    @cached_property
+    def parameters(self) -> dict[str, JSON]:
+        """The arguments as a JSON schema, in the order of the signature."""
+        raw = cast("dict[str, JSON]", self._arguments.model_json_schema())
+        documented = docstring_parser.parse(self.function.__doc__ or "").params
+        descriptions = {param.arg_name: param.description for param in documented}
+        properties: dict[str, JSON] = {}
+        for name, value in cast("dict[str, dict[str, JSON]]", raw["properties"]).items():
+            slim = {key: item for key, item in value.items() if key != "title"}
+            text = descriptions.get(name)
+            properties[name] = {**slim, "description": text} if text else slim
+        required = raw.get("required", [])
+        return {"type": "object", "properties": properties, "required": required}
+
+    def validated(self, arguments: dict[str, JSON]) -> dict[str, JSON]:
+        """Arguments with their defaults, converted where that is harmless ("5" to 5).
+
+        Raises:
+            ToolError: they do not fit; the text says what was expected.
+        """
+        from pydantic import ValidationError
+
+        try:
+            model = self._arguments.model_validate(arguments)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, item['loc']))}: {item['msg'].lower()}"
+                for item in error.errors(include_url=False)
+            )
+            raise ToolError(f"Wrong arguments ({problems}). Call {self.signature}.") from None
+        return cast("dict[str, JSON]", model.model_dump())
+
+    @cached_property
+    def _arguments(self) -> Any:  # noqa: ANN401 - a class made at run time
+        from pydantic import ConfigDict, create_model
+
+        fields = {
+            p.name: (p.annotation, ... if p.default is p.empty else p.default)
+            for p in _parameters(self.function)
+        }
+        make = cast("Any", create_model)
+        return make(self.name, __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def tool(
+    effect: Effect, *, more: str = "ask for less at once"
+) -> Callable[[Callable[Concatenate[Context, _Parameters], Awaitable[str]]], Tool]:
+    """Make a tool of an async function; see `Tool` for `effect` and `more`."""
+
+    def decorate(function: Callable[Concatenate[Context, _Parameters], Awaitable[str]]) -> Tool:
+        return Tool(function, effect, more)
+
+    return decorate
+
+
+def schema(tool: Tool) -> ToolSchema:
+    """The tool as a model sees it; the same tool gives the same bytes every time."""
+    return {
+        "type": "function",
+        "function": {
+            "name": tool.name,
+            "description": tool.description,
+            "parameters": tool.parameters,
+        },
+    }
+
+
+async def execute(call: ToolCall, tools: Sequence[Tool], context: Context) -> Observation:
+    """Carry a call out; what the model did wrong becomes an observation that says so.
+
+    Raises:
+        SandboxBroken: the infrastructure failed, which is nothing the model could mend.
+    """
+    found = next((tool for tool in tools if tool.name == call.name), None)
+    try:
+        if found is None:
+            names = ", ".join(tool.name for tool in tools)
+            raise ToolError(f"There is no tool {call.name}. There are: {names}.")
+        text = await found.function(context, **found.validated(call.arguments))
+    except ToolError as error:
+        text, cut = clip(str(error), "ask for less at once")
+        return Observation(call.id, call.name, text, ok=False, truncated=cut)
+    shown, cut = clip(text, found.more)
+    return Observation(call.id, call.name, shown, truncated=cut or isinstance(text, Clipped))
+
+
+def _parameters(function: Callable[..., Awaitable[str]]) -> list[inspect.Parameter]:
+    """The function's parameters without its context."""
+    return list(inspect.signature(function).parameters.values())[1:]
