@@ -104,6 +104,7 @@ def _model(job: Job, cuda: bool) -> Any:  # noqa: ANN401 - peft's
         # Recomputing activations pays only where memory is short.
         big = model.num_parameters() > 200_000_000
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=big)
+        _keep_layout(model)
     adapter = LoraConfig(
         r=job.recipe.rank,
         lora_alpha=job.recipe.alpha,
@@ -112,6 +113,17 @@ def _model(job: Job, cuda: bool) -> Any:  # noqa: ANN401 - peft's
         task_type="CAUSAL_LM",
     )
     return get_peft_model(model, adapter)
+
+
+def _keep_layout(model: Any) -> None:  # noqa: ANN401 - transformers'
+    """Keep bitsandbytes from repacking 4-bit weights while it evaluates.
+
+    On processors with AVX512-BF16 its first evaluation puts them into a layout that has no
+    backward pass: training would go on without gradients, or end in an error.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _arguments(recipe: Recipe, rows: int, folder: Path, cuda: bool) -> Any:  # noqa: ANN401

@@ -1,0 +1,114 @@
+"""From an adapter to GGUF files: merge, convert, quantise."""
+
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from training import fidelity
+from training.converter import Converter
+from training.fidelity import Fidelity
+from training.progress import Progress, Tell
+from training.quantize import KINDS
+from training.stage import News, run_stage
+
+
+@dataclass(frozen=True)
+class Export:
+    """The files of one adapter in `folder`, each of which appeared whole."""
+
+    folder: Path
+    base: Path
+    """The Hugging Face folder of the base, with its `base.gguf`."""
+    adapter: Path
+    """peft's folder."""
+    converter: Converter
+
+    @property
+    def merged(self) -> Path:
+        """Base and adapter as one Hugging Face folder; large, and only needed on the way."""
+        return self.folder / "merged"
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Role to GGUF."""
+        return {
+            "adapter": self.folder / "adapter.gguf",
+            "f16": self.folder / "f16.gguf",
+            **{kind: self.folder / f"{kind}.gguf" for kind in KINDS},
+        }
+
+    async def make(self, tell: Tell) -> None:
+        """Make what is not there yet.
+
+        Raises:
+            Refused: the converter cannot be had.
+            StageFailed: a step failed.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        f16 = self.files["f16"]
+        steps: list[tuple[str, Path, Callable[[], Awaitable[None]]]] = [
+            ("merge the adapter into the base", self.merged, self._merge),
+            (
+                "convert the adapter",
+                self.files["adapter"],
+                lambda: self.converter.adapter(self.adapter, self.base, self.files["adapter"]),
+            ),
+            ("convert the merged model", f16, lambda: self.converter.model(self.merged, f16)),
+            *(
+                (f"quantise to {kind.upper()}", self.files[kind], self._quantiser(kind))
+                for kind in KINDS
+            ),
+        ]
+        for n, (text, product, step) in enumerate(steps):
+            tell(Progress("export", text, n / len(steps)))
+            if not product.exists():
+                await step()
+
+    async def measure(self, rows: Path, tell: Tell) -> dict[str, Fidelity]:
+        """Compare every file with the merged model on encoded rows, and judge.
+
+        Raises:
+            Refused: a file is too far from the trained model.
+            StageFailed: the comparison failed.
+        """
+        out = self.folder / "fidelity.json"
+
+        def news(record: News) -> None:
+            value = float(record["divergence"])
+            bar = fidelity.BARS.get(record["file"])
+            text = f"{record['file']}: KL {value:.1e}" + (f" (at most {bar:.0e})" if bar else "")
+            tell(Progress("fidelity", text, None, {f"kl_{record['file']}": value}))
+
+        if not out.exists():
+            job = {
+                "merged": str(self.merged),
+                "base": str(self.base / "base.gguf"),
+                "files": {role: str(path) for role, path in self.files.items()},
+                "rows": str(rows),
+                "out": str(out),
+            }
+            await run_stage("training.fidelity", job, self.folder / "fidelity.job", news)
+        found = fidelity.load(out)
+        fidelity.judge(found)
+        return found
+
+    async def _merge(self) -> None:
+        job = {"base": str(self.base), "adapter": str(self.adapter), "out": str(self.merged)}
+        await run_stage("training.merge", job, self.folder / "merge.job")
+
+    def _quantiser(self, kind: str) -> Callable[[], Awaitable[None]]:
+        async def quantise() -> None:
+            job = {
+                "source": str(self.files["f16"]),
+                "kind": kind,
+                "out": str(self.files[kind]),
+            }
+            await run_stage("training.quantize", job, self.folder / f"{kind}.job")
+
+        return quantise
+
+    def finish(self) -> dict[str, str]:
+        """Drop what was only needed on the way; return role to file name, for the registry."""
+        shutil.rmtree(self.merged, ignore_errors=True)
+        return {role: path.name for role, path in self.files.items()}

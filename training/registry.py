@@ -1,0 +1,196 @@
+"""The student's versions on disk, and which of them is active."""
+
+import fcntl
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from sandbox.refused import Refused
+from training.version import ModelVersion, StoredFile
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a local model loads."""
+
+    version: str
+    """The id."""
+    gguf: Path
+    """The base."""
+    adapter: Path | None
+    """The adapter's GGUF, if the version has one."""
+    digest: str
+    """SHA-256 of what decides the answers, hex; caches of one digest never serve another."""
+
+
+class Registry:
+    """Versions in `home/models`, one folder each. Several processes may use it at once.
+
+    The pointer to the active version is one small file that is replaced by rename: a reader sees
+    the old or the new one, never half of it. It holds the way back, too.
+    """
+
+    def __init__(self, home: Path) -> None:
+        """Nothing is written before there is something to write."""
+        self.folder = home / "models"
+        self._pointer = self.folder / "active.json"
+
+    def path(self, id: str) -> Path:
+        """The folder of a version."""
+        if not id or Path(id).name != id or id.startswith("."):
+            raise Refused(f"'{id}' is no name of a model version: `assistant models` lists them.")
+        return self.folder / id
+
+    def version(self, id: str) -> ModelVersion:
+        """One version.
+
+        Raises:
+            Refused: there is none of this id, or its manifest is broken.
+        """
+        return ModelVersion.read(self.path(id))
+
+    def list(self) -> "list[ModelVersion]":
+        """All whole versions, oldest first; folders without a readable manifest are left out."""
+        found: list[ModelVersion] = []
+        for manifest in self.folder.glob("*/manifest.json"):
+            try:
+                found.append(ModelVersion.read(manifest.parent))
+            except Refused:
+                continue
+        return sorted(found, key=lambda version: (version.created, version.id))
+
+    def active_id(self) -> str | None:
+        """The active version's id: one small read, cheap enough to ask after every turn.
+
+        Raises:
+            Refused: the pointer is broken.
+        """
+        history = self._history()
+        return history[-1] if history else None
+
+    def active(self) -> ModelVersion | None:
+        """The active version, its files checked by size; None if there is none yet.
+
+        Raises:
+            Refused: it is damaged; the sentence names the file and the mend.
+        """
+        id = self.active_id()
+        if id is None:
+            return None
+        version = self.version(id)
+        version.check(self.path(id))
+        return version
+
+    def weights(self, version: ModelVersion) -> Weights:
+        """What to load for a version, after checking its files and its base's by size.
+
+        Raises:
+            Refused: something is missing or damaged.
+        """
+        base = self.version(version.base)
+        base.check(self.path(base.id))
+        version.check(self.path(version.id))
+        stored = base.files["base"]
+        gguf = self.path(base.id) / stored.path
+        if version.is_base:
+            return Weights(version.id, gguf, None, stored.sha256)
+        adapter = version.files["adapter"]
+        return Weights(
+            version.id, gguf, self.path(version.id) / adapter.path, stored.sha256 + adapter.sha256
+        )
+
+    def add_base(self, folder: Path, id: str = "student") -> ModelVersion:
+        """Take a folder made by `student.init` in as a version; active if none was.
+
+        The folder is moved to `models/<id>`.
+
+        Raises:
+            Refused: there is a version of this id already.
+        """
+        roles = {p.name: p.name for p in sorted(folder.iterdir()) if p.name != "base.gguf"}
+        files = {"base": "base.gguf"} | roles
+        return self.add(folder, ModelVersion(id, base=id, parent=None, files={}), files)
+
+    def add(self, folder: Path, version: ModelVersion, files: dict[str, str]) -> ModelVersion:
+        """Move a folder in as a version with these files (role to path), hashing them.
+
+        The version becomes active only if there was none.
+
+        Raises:
+            Refused: there is a version of this id already.
+        """
+        stored = {role: StoredFile.of(folder, path) for role, path in files.items()}
+        whole = ModelVersion(
+            **{**vars(version), "files": stored, "created": version.created or time.time()}
+        )
+        with self._locked():
+            target = self.path(version.id)
+            if (target / "manifest.json").exists():
+                raise Refused(f"There is a model version '{version.id}' already: delete it first.")
+            shutil.rmtree(target, ignore_errors=True)
+            whole.write(folder)
+            folder.rename(target)
+            if not self._history():
+                self._point([version.id])
+        return whole
+
+    def promote(self, id: str) -> None:
+        """Make a version the active one, after checking every byte of it and of its base.
+
+        Raises:
+            Refused: it is missing or damaged; the active version stays.
+        """
+        version = self.version(id)
+        version.check(self.path(id), thorough=True)
+        self.version(version.base).check(self.path(version.base), thorough=True)
+        with self._locked():
+            history = self._history()
+            if history[-1:] != [id]:
+                self._point([*history, id])
+
+    def rollback(self) -> ModelVersion:
+        """Make the version active that was so before; return it.
+
+        Raises:
+            Refused: there is none before, or it is damaged; the active version stays.
+        """
+        with self._locked():
+            history = self._history()
+            if len(history) < 2:
+                raise Refused(
+                    "There is no earlier version to go back to: `assistant models` lists all."
+                )
+            version = self.version(history[-2])
+            version.check(self.path(version.id), thorough=True)
+            self._point(history[:-1])
+        return version
+
+    def _history(self) -> "list[str]":
+        try:
+            record: Any = json.loads(self._pointer.read_text(encoding="utf-8"))
+            return [str(id) for id in cast("list[str]", record["history"])]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise Refused(
+                f"{self._pointer} is broken ({error}): delete it and choose a version with "
+                "`assistant models use`."
+            ) from error
+
+    def _point(self, history: "list[str]") -> None:
+        part = self._pointer.with_suffix(".part")
+        part.write_text(json.dumps({"history": history}), encoding="utf-8")
+        part.replace(self._pointer)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One writer at a time; the lock dies with the process."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
