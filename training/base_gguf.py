@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from gguf import GGUFWriter
+    from numpy.typing import NDArray
 
 
 def write(folder: Path, path: Path) -> None:
@@ -67,10 +68,12 @@ def _add_tokenizer(writer: "GGUFWriter", folder: Path, config: dict[str, Any]) -
 def _add_tensors(writer: "GGUFWriter", folder: Path, layers: int) -> None:
     import numpy
     from gguf import MODEL_ARCH, get_tensor_name_map
-    from safetensors.numpy import load_file
+    from safetensors import numpy as safetensors
 
+    load = cast("Any", safetensors.load_file)
+    tensors: dict[str, NDArray[numpy.float16]] = load(folder / "model.safetensors")
     names = get_tensor_name_map(MODEL_ARCH.QWEN2, layers)
-    for name, tensor in load_file(folder / "model.safetensors").items():
+    for name, tensor in tensors.items():
         # llama.cpp wants vectors (norms, biases) in full precision.
         kind = numpy.float32 if tensor.ndim == 1 else numpy.float16
         new = names.get_name(name, try_suffixes=(".weight", ".bias"))

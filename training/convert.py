@@ -3,6 +3,7 @@
 A tokenizer of our own is in no list of the converter's; it is told the rule that ours follows.
 """
 
+import importlib
 import importlib.util
 import json
 import os
@@ -28,9 +29,7 @@ def main() -> None:
 
 
 def _teach_pre_tokenizer() -> None:
-    import conversion.base  # pyright: ignore[reportMissingImports] - the converter's
-
-    model: Any = conversion.base.TextModel  # pyright: ignore[reportUnknownVariableType]
+    model: Any = importlib.import_module("conversion.base").TextModel
     known = model.get_vocab_base_pre
 
     def get_vocab_base_pre(self: object, tokenizer: Any) -> str:  # noqa: ANN401 - transformers'
@@ -51,9 +50,7 @@ def _spare_sentencepiece() -> None:
     """
     if importlib.util.find_spec("sentencepiece"):
         return
-    import conversion.base  # pyright: ignore[reportMissingImports] - the converter's
-
-    model: Any = conversion.base.TextModel  # pyright: ignore[reportUnknownVariableType]
+    model: Any = importlib.import_module("conversion.base").TextModel
 
     def absent(self: Any) -> None:  # noqa: ANN401 - the converter's
         path = self.dir_model / "tokenizer.model"
@@ -66,8 +63,8 @@ def _spare_sentencepiece() -> None:
 
 def _rules(tokenizer: Any) -> list[str]:  # noqa: ANN401 - transformers'
     """The regular expressions by which a tokenizer cuts text."""
-    cut = json.loads(tokenizer.backend_tokenizer.to_str())["pre_tokenizer"] or {}
-    parts = cut.get("pretokenizers", [cut])
+    cut: dict[str, Any] = json.loads(tokenizer.backend_tokenizer.to_str())["pre_tokenizer"] or {}
+    parts: list[dict[str, Any]] = cut.get("pretokenizers", [cut])
     return [part.get("pattern", {}).get("Regex", "") for part in parts]
 
 

@@ -1,7 +1,7 @@
 """llama.cpp's own converter, taken from the sources of the llama-cpp-python that is installed.
 
-The installed package has no converter, and the one on the package index is another version's. So the
-source distribution is fetched by pip once, checked, and the few files that matter are kept.
+The installed package has no converter. So the source distribution is fetched by pip once, checked,
+and the few files that matter are kept.
 """
 
 import asyncio
@@ -20,7 +20,13 @@ VERSION = "0.3.36"
 ARCHIVE = f"llama_cpp_python-{VERSION}.tar.gz"
 SHA256 = "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e"
 _ROOT = f"llama_cpp_python-{VERSION}/vendor/llama.cpp"
-_KEPT = ("convert_hf_to_gguf.py", "convert_lora_to_gguf.py", "LICENSE", "conversion", "gguf-py/gguf")
+_KEPT = (
+    "convert_hf_to_gguf.py",
+    "convert_lora_to_gguf.py",
+    "LICENSE",
+    "conversion",
+    "gguf-py/gguf",
+)
 
 
 class Converter:
@@ -71,7 +77,11 @@ class Converter:
         root = await self.ready()
         part = path.with_name(path.name + ".part")
         part.unlink(missing_ok=True)
-        job = {"root": str(root), "script": script, "arguments": ["--outfile", str(part), *arguments]}
+        job = {
+            "root": str(root),
+            "script": script,
+            "arguments": ["--outfile", str(part), *arguments],
+        }
         await run_stage("training.convert", job, path.with_name(path.name + ".job"))
         if not part.is_file():
             raise StageFailed(f"The converter ended well but wrote no {path.name}.")

@@ -41,9 +41,9 @@ class Rows:
         """
         encoded, dropped = _encoded(examples, chat, recipe.max_length)
         if len(encoded) < 2:
-            reasons = ", ".join(f"{n} × {reason}" for reason, n in dropped.items()) or "none was"
+            reasons = ", ".join(f"{n} for {reason!r}" for reason, n in dropped.items()) or "none"
             raise Refused(
-                f"Only {len(encoded)} rows can be trained on ({reasons} dropped): "
+                f"Only {len(encoded)} rows can be trained on (dropped: {reasons}): "
                 "collect more episodes, or raise the recipe's max_length."
             )
         evaluation, train = _split(encoded, recipe)
@@ -66,7 +66,8 @@ class Rows:
             FileNotFoundError: they were not, or not to the end.
         """
         manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text("utf-8"))
-        return Rows(**manifest | {"folder": folder})
+        manifest["folder"] = folder
+        return Rows(**manifest)
 
 
 def save(path: Path, rows: Iterable[Encoded]) -> None:
@@ -110,9 +111,7 @@ def _split(
     rows: Sequence[tuple[str, Encoded]], recipe: Recipe
 ) -> tuple[list[Encoded], list[Encoded]]:
     """Evaluation and training rows: tasks in the order of a hash, the first ones evaluate."""
-    keys = {
-        task: hashlib.sha256(f"{recipe.seed} {task}".encode()).hexdigest() for task, _ in rows
-    }
+    keys = {task: hashlib.sha256(f"{recipe.seed} {task}".encode()).hexdigest() for task, _ in rows}
     wanted = max(1, round(len(keys) * recipe.eval_share))
     chosen = set(sorted(keys, key=lambda task: keys[task])[:wanted])
     if len(chosen) == len(keys):

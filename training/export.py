@@ -10,7 +10,7 @@ from training.converter import Converter
 from training.fidelity import Fidelity
 from training.progress import Progress, Tell
 from training.quantize import KINDS
-from training.stage import News, run_stage
+from training.stage import run_stage
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,6 @@ class Export:
         """
         out = self.folder / "fidelity.json"
 
-        def news(record: News) -> None:
-            value = float(record["divergence"])
-            bar = fidelity.BARS.get(record["file"])
-            text = f"{record['file']}: KL {value:.1e}" + (f" (at most {bar:.0e})" if bar else "")
-            tell(Progress("fidelity", text, None, {f"kl_{record['file']}": value}))
-
         if not out.exists():
             job = {
                 "merged": str(self.merged),
@@ -88,8 +82,12 @@ class Export:
                 "rows": str(rows),
                 "out": str(out),
             }
-            await run_stage("training.fidelity", job, self.folder / "fidelity.job", news)
+            await run_stage("training.fidelity", job, self.folder / "fidelity.job")
         found = fidelity.load(out)
+        for role, entry in found.items():
+            bar = f" (at most {fidelity.BARS[role]:.0e})" if role in fidelity.BARS else ""
+            text = f"{role}: KL divergence {entry.mean:.1e}{bar}"
+            tell(Progress("fidelity", text, None, {f"kl_{role}": entry.mean}))
         fidelity.judge(found)
         return found
 

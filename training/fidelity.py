@@ -6,7 +6,7 @@ llama.cpp, over positions of real episodes. In a process of its own, which loads
 
 import ctypes
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -122,7 +122,7 @@ def _log_softmax(logits: "NDArray[float64]") -> "NDArray[float64]":
 
 
 @contextmanager
-def _logits(gguf: Path, adapter: Path | None, context: int) -> Iterator[Any]:
+def _logits(gguf: Path, adapter: Path | None, context: int) -> Generator[Any, None, None]:
     """A function from token ids to the logits behind each, by llama.cpp.
 
     Raises:

@@ -11,7 +11,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from training import encode
 from training.recipe import Recipe
@@ -82,8 +82,8 @@ def train(job: Job) -> None:
 
 def _model(job: Job, cuda: bool) -> Any:  # noqa: ANN401 - peft's
     """The base, frozen and in 4 bits if the recipe says so, with a fresh adapter."""
+    import peft
     import torch
-    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     kind = torch.bfloat16 if cuda else torch.float32
@@ -103,16 +103,17 @@ def _model(job: Job, cuda: bool) -> Any:  # noqa: ANN401 - peft's
     if job.recipe.nf4:
         # Recomputing activations pays only where memory is short.
         big = model.num_parameters() > 200_000_000
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=big)
+        prepare = cast("Any", peft.prepare_model_for_kbit_training)
+        model = prepare(model, use_gradient_checkpointing=big)
         _keep_layout(model)
-    adapter = LoraConfig(
+    adapter = peft.LoraConfig(
         r=job.recipe.rank,
         lora_alpha=job.recipe.alpha,
         lora_dropout=job.recipe.dropout,
         target_modules=list(job.recipe.targets),
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(model, adapter)
+    return peft.get_peft_model(model, adapter)
 
 
 def _keep_layout(model: Any) -> None:  # noqa: ANN401 - transformers'

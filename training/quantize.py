@@ -31,7 +31,8 @@ def quantize(source: Path, kind: str, out: Path) -> None:
     parameters.ftype = types[kind]
     part = out.with_name(out.name + ".part")
     paths = (str(source).encode(), str(part).encode())
-    if status := llama_cpp.llama_model_quantize(*paths, ctypes.byref(parameters)):
+    quantise: Any = llama_cpp.llama_model_quantize
+    if status := quantise(*paths, ctypes.byref(parameters)):
         raise RuntimeError(f"llama.cpp cannot quantise {source} to {kind} (status {status})")
     part.replace(out)
 

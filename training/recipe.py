@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from sandbox.refused import Refused
 
@@ -64,12 +64,12 @@ class Recipe:
             Refused: a name or value is not a recipe's.
         """
         known = {field.name: getattr(self, field.name) for field in fields(self)}
-        typed: dict[str, object] = {}
+        typed: dict[str, Any] = {}
         for name, value in values.items():
             if name not in known:
                 raise Refused(f"{source} has no number '{name}': there are {', '.join(known)}.")
             typed[name] = _typed(value, known[name], f"{source}: '{name}'")
-        recipe = replace(self, **typed)  # pyright: ignore[reportArgumentType] - checked by _typed
+        recipe = replace(self, **typed)
         recipe._check(source)
         return recipe
 
@@ -103,12 +103,13 @@ def _read(path: Path) -> dict[str, object]:
 
 def _typed(value: object, default: object, where: str) -> object:
     """The value as the type of the default; texts are read as a command line would mean them."""
+    kind: Any = type(default)
     try:
         if isinstance(default, bool):
             return value if isinstance(value, bool) else {"true": True, "false": False}[str(value)]
         if isinstance(default, tuple):
             parts = value.split(",") if isinstance(value, str) else cast("list[object]", value)
             return tuple(str(part).strip() for part in parts)
-        return type(default)(str(value))  # pyright: ignore[reportCallIssue] - int or float
+        return kind(str(value))
     except (ValueError, KeyError, TypeError) as error:
-        raise Refused(f"{where} cannot be {value!r}: write a {type(default).__name__}.") from error
+        raise Refused(f"{where} cannot be {value!r}: write a {kind.__name__}.") from error

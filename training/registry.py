@@ -4,9 +4,9 @@ import fcntl
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -125,9 +125,7 @@ class Registry:
             Refused: there is a version of this id already.
         """
         stored = {role: StoredFile.of(folder, path) for role, path in files.items()}
-        whole = ModelVersion(
-            **{**vars(version), "files": stored, "created": version.created or time.time()}
-        )
+        whole = replace(version, files=stored, created=version.created or time.time())
         with self._locked():
             target = self.path(version.id)
             if (target / "manifest.json").exists():
@@ -188,7 +186,7 @@ class Registry:
         part.replace(self._pointer)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> Generator[None, None, None]:
         """One writer at a time; the lock dies with the process."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "lock").open("w") as file:

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -98,7 +98,7 @@ def _last_words(log: Path, status: int) -> str:
 
 
 @contextlib.contextmanager
-def attached() -> Iterator[News]:
+def attached() -> Generator[News, None, None]:
     """Inside of a stage: its job, with a watch that ends this process when the parent is gone."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     yield cast("News", json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))

@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from training import base_gguf, bpe
 
@@ -97,9 +97,10 @@ def _tokenizer_config(shape: Shape) -> dict[str, Any]:
 
 
 def _save_weights(path: Path, config: dict[str, Any], seed: int) -> None:
-    from safetensors.numpy import save_file
+    from safetensors import numpy as safetensors
 
-    save_file(_weights(config, seed), path, metadata={"format": "pt"})
+    save = cast("Any", safetensors.save_file)
+    save(_weights(config, seed), path, metadata={"format": "pt"})
 
 
 def _weights(config: dict[str, Any], seed: int) -> "dict[str, NDArray[numpy.float16]]":

@@ -184,10 +184,10 @@ def _backend(folder: Path) -> str:
     path = folder / "tokenizer.json"
     if path.is_file():
         return path.read_text(encoding="utf-8")
-    from transformers import AutoTokenizer
+    import transformers
 
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-    return tokenizer.backend_tokenizer.to_str()
+    load = cast("Any", transformers.AutoTokenizer.from_pretrained)
+    return load(folder).backend_tokenizer.to_str()
 
 
 def _template(folder: Path, config: dict[str, Any]) -> str | None:
@@ -198,7 +198,7 @@ def _template(folder: Path, config: dict[str, Any]) -> str | None:
     if isinstance(found, list):
         named = {entry["name"]: entry["template"] for entry in cast("list[dict[str, str]]", found)}
         return named.get("tool_use") or named.get("default")
-    return found
+    return cast("str | None", found)
 
 
 def _text(token: object) -> str | None:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from sandbox.refused import Refused
 
@@ -44,6 +44,8 @@ class ModelVersion:
     """Hash of the dataset it was trained on."""
     recipe: str | None = None
     """Hash of the recipe."""
+    run: str | None = None
+    """Hash of dataset, recipe and base: equal runs make equal versions."""
     figures: dict[str, float] = field(default_factory=dict[str, float])
     """Loss before and after, KL divergences, token parity: whatever was measured on the way."""
     created: float = 0.0
@@ -73,9 +75,8 @@ class ModelVersion:
             record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             if record["format"] > FORMAT:
                 raise Refused(f"{path} was written by a newer version: upgrade assistant.")
-            files = cast("dict[str, dict[str, Any]]", record["files"])
-            stored = {role: StoredFile(**entry) for role, entry in files.items()}
-            return ModelVersion(**record | {"files": stored})
+            record["files"] = {role: StoredFile(**f) for role, f in record["files"].items()}
+            return ModelVersion(**record)
         except FileNotFoundError as error:
             raise Refused(
                 f"There is no model version '{folder.name}': `assistant models` lists them."

@@ -1,0 +1,64 @@
+"""Whether llama.cpp is fed the tokens that training saw."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from agent.message import Message, ToolSchema
+from agent.template import render
+from distillation.example import Example
+from sandbox.refused import Refused
+from training.tokens import ChatTokenizer, RowRefused, trained_text
+
+Fed = Callable[[Sequence[Message], Sequence[ToolSchema]], list[int]]
+"""The tokens that a served student is prompted with."""
+
+
+def check(examples: Sequence[Example], chat: ChatTokenizer, fed: Fed) -> int:
+    """Compare each trained turn's prompt with the training tokens before it, for every episode.
+
+    Returns the number of episodes that are equal in all turns; episodes that the template
+    refuses are not trained on and not counted.
+
+    Raises:
+        Refused: one differs.
+    """
+    count = 0
+    for example in examples:
+        try:
+            text, regions = trained_text(example, chat)
+        except RowRefused:
+            continue
+        ids, spans = chat.split(text)
+        turns = [i for i, trained in enumerate(example.trained) if trained]
+        for turn, (start, _) in zip(turns, regions, strict=True):
+            before = [id for id, (begin, _) in zip(ids, spans, strict=True) if begin < start]
+            prompt = fed(example.messages[:turn], example.tools)
+            if prompt != before:
+                at = _first_difference(prompt, before)
+                raise Refused(
+                    f"Episode {example.episode}, message {turn}: llama.cpp is fed other tokens "
+                    f"than training saw, from token {at} of {len(before)} on. Nothing was "
+                    "promoted; please report this with the episode."
+                )
+        count += 1
+    return count
+
+
+def fed_by(gguf: Path) -> Fed:
+    """The prompt tokens of a GGUF, by its own template and vocabulary."""
+    import llama_cpp
+
+    llama: Any = llama_cpp.Llama(str(gguf), vocab_only=True, verbose=False)
+    template: str = llama.metadata["tokenizer.chat_template"]
+
+    def fed(messages: Sequence[Message], tools: Sequence[ToolSchema]) -> list[int]:
+        text = render(template, messages, tools, add_generation_prompt=True)
+        return llama.tokenize(text.encode(), add_bos=False, special=True)
+
+    return fed
+
+
+def _first_difference(one: list[int], other: list[int]) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))

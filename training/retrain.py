@@ -1,0 +1,161 @@
+"""Retraining: from recorded episodes to a student that is swapped in only if it is better.
+
+Every stage leaves its product under `home`, complete or not at all. Started again after whatever
+end, the same data, recipe and base go on from the last finished stage.
+"""
+
+import fcntl
+import hashlib
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.limits import EpisodeLimits
+from agent.model import Model
+from agent.store import Store
+from agent.task import Task, split_of
+from distillation.dataset import Dataset, Rules
+from distillation.rollout import rollout
+from sandbox.refused import Refused
+from training.evaluate import LIMITS, Evaluation, Rollout
+from training.gate import Decision, decide
+from training.make import Making
+from training.parts import missing_parts
+from training.progress import Progress, Tell
+from training.recipe import Recipe
+from training.registry import Registry, Weights
+from training.scorecard import Scorecard
+from training.version import ModelVersion
+
+
+@dataclass(frozen=True)
+class Conduct:
+    """How a retraining is run, apart from the numbers of its recipe."""
+
+    open_student: Callable[[Weights], Model]
+    """Loads a version, to be evaluated."""
+    rules: Rules = field(default_factory=Rules)
+    tasks: int = 40
+    """Held-out tasks to evaluate on, at most."""
+    limits: EpisodeLimits = LIMITS
+    play: Rollout = rollout
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a retraining came to."""
+
+    decision: Decision
+    version: ModelVersion
+    old: Scorecard
+    new: Scorecard
+    dataset: Dataset
+
+
+async def retrain(
+    store: Store, registry: Registry, home: Path, recipe: Recipe, tell: Tell, conduct: Conduct
+) -> Outcome:
+    """Train on the store's episodes, compare with the active student, promote the better one.
+
+    Raises:
+        Refused: parts, episodes, held-out tasks or a student are missing, a stage failed, or a
+            file does not answer as the trained model does. The active student stays.
+    """
+    if missing := missing_parts():
+        raise Refused(
+            f"Training needs {', '.join(missing)}: run `pip install 'assistant[train]'` first."
+        )
+    with _alone(home):
+        old = registry.active()
+        if old is None:
+            raise Refused("There is no student to train yet: run `assistant student init` first.")
+        evaluation = Evaluation(
+            _heldout(store, conduct), store, limits=conduct.limits, play=conduct.play
+        )
+        dataset = Dataset.freeze(store.episodes(), home / "datasets", conduct.rules)
+        left_out = sum(dataset.dropped.values())
+        tell(
+            Progress(
+                "dataset",
+                f"{dataset.rows} episodes to learn from, {left_out} left out",
+                1.0,
+                {"rows": dataset.rows, "dropped": left_out},
+            )
+        )
+        version = await _version(registry, home, recipe, tell, dataset)
+        if version.id == old.id:
+            raise Refused(
+                f"The active student {old.id} was trained on these very episodes: collect more, "
+                "or change the recipe."
+            )
+        cards: list[Scorecard] = []
+        for each in (old, version):
+            student = conduct.open_student(registry.weights(each))
+            folder = registry.path(each.id) / "scores"
+            cards.append(await evaluation.run(each.id, student, folder, tell))
+        decision = decide(cards[0], cards[1])
+        if decision.promote:
+            registry.promote(version.id)
+        tell(Progress("gate", decision.sentence, 1.0, {"p": decision.probability}))
+        return Outcome(decision, version, cards[0], cards[1], dataset)
+
+
+async def _version(
+    registry: Registry, home: Path, recipe: Recipe, tell: Tell, dataset: Dataset
+) -> ModelVersion:
+    """The version that this data and recipe make of the active base; made if it is not there."""
+    active = registry.active()
+    assert active is not None  # noqa: S101 - checked by the caller
+    base = registry.version(active.base)
+    name = f"{dataset.hash} {recipe.hash} {base.files['base'].sha256}"
+    run = hashlib.sha256(name.encode()).hexdigest()
+    known = registry.list()
+    if found := next((version for version in known if version.run == run), None):
+        return found
+    making = Making(
+        home=home,
+        folder=home / "runs" / run[:16],
+        base=registry.path(base.id),
+        dataset=dataset,
+        recipe=recipe,
+        tell=tell,
+    )
+    figures = await making.run()
+    version = ModelVersion(
+        id=f"v{sum(not each.is_base for each in known) + 1}",
+        base=base.id,
+        parent=active.id,
+        files={},
+        dataset=dataset.hash,
+        recipe=recipe.hash,
+        run=run,
+        figures=figures,
+    )
+    return registry.add(making.export.folder, version, making.export.finish())
+
+
+def _heldout(store: Store, conduct: Conduct) -> list[Task]:
+    """Held-out tasks, by a hash of their ids so that a cut takes from all sources.
+
+    Raises:
+        Refused: there are none.
+    """
+    share = conduct.rules.heldout
+    tasks = [task for task in store.tasks() if split_of(task.id, share) == "heldout"]
+    if not tasks:
+        raise Refused("There are no held-out tasks to compare on: collect on more tasks first.")
+    tasks.sort(key=lambda task: hashlib.sha256(f"evaluate {task.id}".encode()).digest())
+    return tasks[: conduct.tasks]
+
+
+@contextmanager
+def _alone(home: Path) -> Generator[None, None, None]:
+    """One retraining at a time; the lock dies with the process."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "retrain.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Refused("A retraining is running already: wait for it or stop it.") from error
+        yield
