@@ -107,6 +107,12 @@ class Export:
         return quantise
 
     def finish(self) -> dict[str, str]:
-        """Drop what was only needed on the way; return role to file name, for the registry."""
+        """Drop what was only needed on the way; return role to file name, for the registry.
+
+        The adapter in peft's form is added: it is what another base format would be made from.
+        """
         shutil.rmtree(self.merged, ignore_errors=True)
-        return {role: path.name for role, path in self.files.items()}
+        shutil.copytree(self.adapter, self.folder / "adapter", dirs_exist_ok=True)
+        paths = sorted((self.folder / "adapter").iterdir())
+        others = {f"adapter/{path.name}": f"adapter/{path.name}" for path in paths}
+        return {role: path.name for role, path in self.files.items()} | others

@@ -6,13 +6,14 @@ end, the same data, recipe and base go on from the last finished stage.
 
 import fcntl
 import hashlib
+import shutil
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.limits import EpisodeLimits
-from agent.model import Model
+from agent.models.open import OpenModel
 from agent.store import Store
 from agent.task import Task, split_of
 from distillation.dataset import Dataset, Rules
@@ -33,8 +34,8 @@ from training.version import ModelVersion
 class Conduct:
     """How a retraining is run, apart from the numbers of its recipe."""
 
-    open_student: Callable[[Weights], Model]
-    """Loads a version, to be evaluated."""
+    open_student: Callable[[Weights], OpenModel]
+    """Loads a version, to be evaluated and closed."""
     rules: Rules = field(default_factory=Rules)
     tasks: int = 40
     """Held-out tasks to evaluate on, at most."""
@@ -73,16 +74,7 @@ async def retrain(
         evaluation = Evaluation(
             _heldout(store, conduct), store, limits=conduct.limits, play=conduct.play
         )
-        dataset = Dataset.freeze(store.episodes(), home / "datasets", conduct.rules)
-        left_out = sum(dataset.dropped.values())
-        tell(
-            Progress(
-                "dataset",
-                f"{dataset.rows} episodes to learn from, {left_out} left out",
-                1.0,
-                {"rows": dataset.rows, "dropped": left_out},
-            )
-        )
+        dataset = _freeze(store, home, conduct.rules, tell)
         version = await _version(registry, home, recipe, tell, dataset)
         if version.id == old.id:
             raise Refused(
@@ -92,13 +84,24 @@ async def retrain(
         cards: list[Scorecard] = []
         for each in (old, version):
             student = conduct.open_student(registry.weights(each))
-            folder = registry.path(each.id) / "scores"
-            cards.append(await evaluation.run(each.id, student, folder, tell))
+            try:
+                folder = registry.path(each.id) / "scores"
+                cards.append(await evaluation.run(each.id, student, folder, tell))
+            finally:
+                await student.close()
         decision = decide(cards[0], cards[1])
         if decision.promote:
             registry.promote(version.id)
         tell(Progress("gate", decision.sentence, 1.0, {"p": decision.probability}))
         return Outcome(decision, version, cards[0], cards[1], dataset)
+
+
+def _freeze(store: Store, home: Path, rules: Rules, tell: Tell) -> Dataset:
+    dataset = Dataset.freeze(store.episodes(), home / "datasets", rules)
+    left_out = sum(dataset.dropped.values())
+    text = f"{dataset.rows} episodes to learn from, {left_out} left out"
+    tell(Progress("dataset", text, 1.0, {"rows": dataset.rows, "dropped": left_out}))
+    return dataset
 
 
 async def _version(
@@ -113,9 +116,10 @@ async def _version(
     known = registry.list()
     if found := next((version for version in known if version.run == run), None):
         return found
+    folder = home / "runs" / run[:16]
     making = Making(
         home=home,
-        folder=home / "runs" / run[:16],
+        folder=folder,
         base=registry.path(base.id),
         dataset=dataset,
         recipe=recipe,
@@ -132,7 +136,9 @@ async def _version(
         run=run,
         figures=figures,
     )
-    return registry.add(making.export.folder, version, making.export.finish())
+    version = registry.add(making.export.folder, version, making.export.finish())
+    shutil.rmtree(folder)
+    return version
 
 
 def _heldout(store: Store, conduct: Conduct) -> list[Task]:
