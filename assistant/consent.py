@@ -1,0 +1,59 @@
+"""The user's yes: shows what a call would do and asks for it, one call after the other."""
+
+from collections.abc import Mapping, Sequence
+
+from agent.agent import Agent
+from agent.approval import Mode
+from assistant.prompt import Prompt
+from assistant.render import diff, headline
+from assistant.style import Style
+from assistant.untrusted import neutral
+from tools.call import ToolCall
+from tools.preview import preview
+from tools.tool import Effect
+
+KEYS = "y yes · n no · a always in this session"
+
+
+async def consent(
+    waiting: Sequence[ToolCall], agent: Agent, prompt: Prompt, style: Style
+) -> Mapping[str, str]:
+    """Ask for each call; the reasons for those that are denied, by call id.
+
+    `a` also widens the agent's mode: to `edits` for a write, to `auto` for a command.
+    """
+    denied: dict[str, str] = {}
+    for call in waiting:
+        # A yes to all may have come with the call before.
+        if agent.must_ask(call):
+            reason = await _ask(call, agent, prompt, style)
+            if reason:
+                denied[call.id] = reason
+    return denied
+
+
+async def _ask(call: ToolCall, agent: Agent, prompt: Prompt, style: Style) -> str:
+    prompt.print(_shown(call, agent, style))
+    key = await prompt.choose(f"{headline(call)}? {KEYS}", "yna")
+    if key == "n":
+        reason = await prompt.line("why not? (Enter for no reason)")
+        return neutral(reason) or "no reason given"
+    if key == "a":
+        agent.mode = _wider(call, agent)
+        prompt.print(style(f"mode: {agent.mode}", "dim") + "\n")
+    return ""
+
+
+def _shown(call: ToolCall, agent: Agent, style: Style) -> str:
+    shown = preview(call, agent.context.root) or headline(call)
+    if _effect(call, agent) == "write":
+        return diff(shown, style)
+    return "".join(f"{style('$', 'dim')} {neutral(line)}\n" for line in shown.splitlines())
+
+
+def _wider(call: ToolCall, agent: Agent) -> Mode:
+    return "edits" if _effect(call, agent) == "write" else "auto"
+
+
+def _effect(call: ToolCall, agent: Agent) -> Effect:
+    return next(tool.effect for tool in agent.tools if tool.name == call.name)

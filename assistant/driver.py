@@ -1,0 +1,136 @@
+"""Who drives: opens the model that a name means, and keeps the student up to date."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.model import Model
+from agent.models.llama import LlamaModel
+from agent.models.open import OpenModel, open_model
+from agent.models.settings import ModelSettings
+from agent.task import Task
+from assistant.config import Config
+from assistant.student import make, require_parts
+from distillation.reference import reference_teacher
+from sandbox.refused import Refused
+from training.registry import Registry, Weights
+from training.version import ModelVersion
+
+UNTRAINED = (
+    "This student is untrained and cannot help yet: teach it with `assistant collect` and "
+    "`assistant retrain`, or use a real model, e.g. --model claude with ANTHROPIC_API_KEY set."
+)
+
+Say = Callable[[str], None]
+"""Shows one line to the user."""
+
+
+class Driver(Protocol):
+    """A model in the driver's seat of a chat."""
+
+    @property
+    def model(self) -> OpenModel:
+        """It."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """What the status line calls it."""
+        ...
+
+    async def follow(self) -> str | None:
+        """Take a newer version over if there is one; the line that says so."""
+        ...
+
+
+@dataclass
+class Fixed:
+    """A model that nothing ever replaces."""
+
+    model: OpenModel
+
+    @property
+    def label(self) -> str:
+        """The model's name."""
+        return self.model.name
+
+    async def follow(self) -> str | None:
+        """There is nothing to follow."""
+        return None
+
+
+@dataclass
+class Student:
+    """The registry's active version, in llama.cpp."""
+
+    model: LlamaModel
+    registry: Registry
+    version: ModelVersion
+
+    @property
+    def label(self) -> str:
+        """The version, and whether it ever learnt anything."""
+        return f"student {self.version.id}" + (" (untrained)" if self.version.is_base else "")
+
+    async def follow(self) -> str | None:
+        """Swap the active version in if it is another one than before.
+
+        Raises:
+            Refused: the active version is damaged; the old one stays.
+        """
+        id = self.registry.active_id()
+        if id is None or id == self.version.id:
+            return None
+        version = self.registry.version(id)
+        weights = await asyncio.to_thread(self.registry.weights, version)
+        seconds = await self.model.swap(weights)
+        self.version = version
+        return f"the student is now version {version.id} (swapped in {1000 * seconds:.1f} ms)"
+
+
+async def open_driver(config: Config, spec: str, say: Say) -> Driver:
+    """Open what `spec` names; `student` is made first if there is none yet.
+
+    Raises:
+        Refused: there is no such model, or it cannot be opened.
+    """
+    if spec == "reference":
+        raise Refused("The reference teacher only drives tasks: use it with `assistant collect`.")
+    if spec != "student":
+        # Opening a local model reads gigabytes; the prompt stays alive meanwhile.
+        return Fixed(await asyncio.to_thread(open_model, spec, config.models))
+    require_parts()
+    registry = Registry(config.home)
+    version = registry.active()
+    if version is None:
+        say("There is no student yet; making an untrained one, which takes some seconds.")
+        version = await asyncio.to_thread(make, registry)
+    if version.is_base:
+        say(UNTRAINED)
+    weights = registry.weights(version)
+    model = await asyncio.to_thread(open_weights, weights, config.models)
+    return Student(model, registry, version)
+
+
+def open_weights(weights: Weights, settings: ModelSettings) -> LlamaModel:
+    """Load a version of the student.
+
+    Raises:
+        Refused: a file cannot be loaded.
+    """
+    return LlamaModel(weights.gguf, adapter=weights.adapter, settings=settings)
+
+
+def teacher_of(config: Config, spec: str) -> Callable[[Task], Model]:
+    """What drives each task of a collection: the reference teacher, or one shared model.
+
+    Raises:
+        Refused: there is no such model.
+    """
+    if spec == "reference":
+        return reference_teacher
+    if spec == "student":
+        raise Refused("The student cannot teach itself: name another model with --teacher.")
+    model = open_model(spec, config.models)
+    return lambda task: model

@@ -1,0 +1,215 @@
+"""The prompt at the bottom of the terminal: it stays while answers scroll by above it.
+
+What is typed while a turn runs is kept for the next one. Loaded by the chat alone.
+"""
+
+import asyncio
+import os
+import shutil
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import Completer
+from prompt_toolkit.data_structures import Size
+from prompt_toolkit.filters import Condition
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.history import FileHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.output.vt100 import Vt100_Output
+from prompt_toolkit.patch_stdout import patch_stdout
+from prompt_toolkit.utils import get_cwidth
+
+TAIL_ROWS = 8
+"""Most rows of an unfinished line that are shown."""
+
+CALM = 0.7
+"""Seconds: a key that follows this fast on typing was meant for the text, not for a question."""
+
+
+@dataclass
+class _Question:
+    text: str
+    keys: str
+    """The keys that answer it; empty where a line of text does."""
+    answer: "asyncio.Future[str]"
+    opens: float
+    """When keys begin to count, on the monotonic clock."""
+
+
+class Prompt:
+    """One line editor for the whole session, and the only one who writes to the terminal."""
+
+    def __init__(
+        self,
+        history: Path,
+        completer: Completer,
+        tail: Callable[[], str],
+        status: Callable[[], str],
+    ) -> None:
+        """`tail` and `status` are asked at every repaint; their text must be neutral."""
+        history.parent.mkdir(parents=True, exist_ok=True)
+        # No cursor position requests: terminals without them would show a warning.
+        output = Vt100_Output(sys.stdout, _size, os.environ.get("TERM"), enable_cpr=False)
+        self._tail, self._status = tail, status
+        self._question: _Question | None = None
+        self._typed = 0.0
+        self._session: PromptSession[str] = PromptSession(
+            self._message,
+            multiline=True,
+            completer=completer,
+            complete_while_typing=False,
+            history=FileHistory(str(history)),
+            key_bindings=self._bindings(),
+            prompt_continuation="  ",
+            erase_when_done=True,
+            output=output,
+        )
+        self._session.default_buffer.on_text_insert += self._note_typing
+        self.entered: Callable[[str], None] = lambda text: None
+        self.interrupted: Callable[[], None] = lambda: None
+
+    async def run(self, start: Callable[[], Awaitable[None]]) -> None:
+        """Show the prompt until the user leaves; `start` begins once it has been drawn."""
+
+        def begin() -> None:
+            self._session.app.create_background_task(_awaited(start))
+
+        try:
+            with patch_stdout(raw=True):
+                await self._session.prompt_async(pre_run=begin, handle_sigint=False)
+        except EOFError:
+            return
+
+    def leave(self, error: BaseException | None = None) -> None:
+        """End `run`, which raises `error` if there is one."""
+        if not self._session.app.is_running:
+            return
+        if error:
+            self._session.app.exit(exception=error)
+        else:
+            self._session.app.exit(result="")
+
+    def print(self, text: str) -> None:
+        """Show whole lines above the prompt. Their text must be neutral but for our own colours."""
+        app = self._session.app
+        if not app.is_running:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+            return
+        app.renderer.erase()
+        # The terminal is in raw mode: a newline does not return the carriage.
+        app.output.write_raw(text.replace("\n", "\r\n"))
+        app.output.flush()
+        app.invalidate()
+
+    def redraw(self) -> None:
+        """Ask `tail` and `status` again."""
+        self._session.app.invalidate()
+
+    async def choose(self, text: str, keys: str) -> str:
+        """Ask a question that one of `keys` answers; what was being typed is kept."""
+        return await self._ask(text, keys)
+
+    async def line(self, text: str) -> str:
+        """Ask a question that a line of text answers."""
+        return await self._ask(text, "")
+
+    async def _ask(self, text: str, keys: str) -> str:
+        buffer = self._session.default_buffer
+        kept, now = buffer.document, time.monotonic()
+        buffer.reset()
+        opens = now + CALM if now - self._typed < CALM else now
+        future = asyncio.get_running_loop().create_future()
+        self._question = _Question(text, keys, future, opens)
+        self.redraw()
+        try:
+            return await future
+        finally:
+            self._question = None
+            buffer.reset(kept)
+            self._typed = 0.0
+            self.redraw()
+
+    def _note_typing(self, _: object) -> None:
+        self._typed = time.monotonic()
+
+    def _message(self) -> StyleAndTextTuples:
+        rows = self._session.output.get_size()
+        shown: StyleAndTextTuples = [
+            ("", row + "\n") for row in _wrapped(self._tail(), rows.columns - 1)[-TAIL_ROWS:]
+        ]
+        if self._question:
+            return [*shown, ("bold", self._question.text + " ")]
+        status = _wrapped(self._status(), rows.columns - 1)[:1]
+        return [*shown, *(("fg:ansibrightblack", row + "\n") for row in status), ("bold", "> ")]
+
+    def _bindings(self) -> KeyBindings:
+        bindings = KeyBindings()
+        choosing = Condition(lambda: bool(self._question and self._question.keys))
+        bindings.add("enter")(self._enter)
+        bindings.add("escape", "enter")(_new_line)
+        bindings.add("c-c")(self._interrupt)
+        bindings.add("c-d", filter=~choosing)(self._leave_if_empty)
+        for key in ("<any>", "enter", "tab", "up", "down"):
+            bindings.add(key, filter=choosing, eager=True)(self._choose)
+        return bindings
+
+    def _enter(self, event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        text = buffer.text.strip()
+        if self._question:
+            self._answer(text)
+            return
+        if text:
+            buffer.append_to_history()
+            buffer.reset()
+            self.entered(text)
+
+    def _choose(self, event: KeyPressEvent) -> None:
+        question = self._question
+        key = event.data.lower()
+        if question and key and key in question.keys and time.monotonic() >= question.opens:
+            self._answer(key)
+
+    def _answer(self, text: str) -> None:
+        if self._question and not self._question.answer.done():
+            self._question.answer.set_result(text)
+
+    def _interrupt(self, event: KeyPressEvent) -> None:
+        if event.current_buffer.text and not self._question:
+            event.current_buffer.reset()
+        else:
+            self.interrupted()
+
+    def _leave_if_empty(self, event: KeyPressEvent) -> None:
+        if not event.current_buffer.text:
+            self.leave()
+
+
+def _size() -> Size:
+    columns, rows = shutil.get_terminal_size()
+    return Size(rows=rows, columns=columns)
+
+
+async def _awaited(start: Callable[[], Awaitable[None]]) -> None:
+    await start()
+
+
+def _new_line(event: KeyPressEvent) -> None:
+    event.current_buffer.insert_text("\n")
+
+
+def _wrapped(text: str, width: int) -> Sequence[str]:
+    """The text in rows of at most `width` cells; none for an empty text."""
+    rows, row, used = list[str](), "", 0
+    for character in text.replace("\t", "    "):
+        cells = get_cwidth(character)
+        if used + cells > max(width, 1):
+            rows.append(row)
+            row, used = "", 0
+        row, used = row + character, used + cells
+    return [*rows, row] if row else rows

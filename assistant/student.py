@@ -1,0 +1,42 @@
+"""The first student, made when it is first needed."""
+
+import importlib.util
+import shutil
+
+from sandbox.refused import Refused
+from training import student
+from training.registry import Registry
+from training.version import ModelVersion
+
+PARTS = ("llama_cpp", "gguf", "tokenizers", "safetensors")
+"""What the local student needs."""
+
+
+def require_parts() -> None:
+    """Make sure that the local student's libraries are there.
+
+    Raises:
+        Refused: naming what is missing and the command that installs it.
+    """
+    missing = [part for part in PARTS if importlib.util.find_spec(part) is None]
+    if missing:
+        raise Refused(
+            f"The local student needs {', '.join(missing)}: install the extra with "
+            '`pip install "assistant[local]"`, or name another model with --model.'
+        )
+
+
+def make(registry: Registry, id: str = "student", seed: int = 0) -> ModelVersion:
+    """Make an untrained student and take it in as version `id`; takes seconds.
+
+    Raises:
+        Refused: a library is missing, or there is a version of this id already.
+    """
+    require_parts()
+    folder = registry.path(id).with_name(f"{id}.new")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        student.init(folder, seed)
+        return registry.add_base(folder, id)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
