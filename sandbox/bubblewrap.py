@@ -9,7 +9,7 @@ started as root the commands are root to the kernel (without capabilities, mappe
 import itertools
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox import mounts
@@ -17,11 +17,8 @@ from sandbox.cgroup import Cgroup, Controllers
 from sandbox.completed import Completed
 from sandbox.interpreter import Interpreter
 from sandbox.limits import Limits
-from sandbox.process import Ended, run_process
+from sandbox.process import PID_1, Ended, Job, run_process
 from sandbox.sandbox import SandboxBroken
-
-_JOIN = 'for f in $1; do echo $$ > "$f" || exit 125; done; shift; exec "$@"'
-"""A shell that enters the group, then becomes bubblewrap. Group paths hold no spaces."""
 
 
 @dataclass
@@ -61,7 +58,7 @@ class Bubblewrap:
             ("--setenv", name, value) for name, value in {**self._environment(), **env}.items()
         )
         return [
-            self.program, *self._system, *settings, *report, "--",
+            self.program, *self._system, *settings, *report, "--", *PID_1,
             *self._rlimits(limits), *command,
         ]  # fmt: skip
 
@@ -80,17 +77,15 @@ class Bubblewrap:
         """
         limits = limits or self.limits
         group = self.controllers.group(limits)
-        join = [str(folder / "cgroup.procs") for folder in group.folders] if group else []
-
-        def line(status: int) -> list[str]:
-            inner = self.command_line(command, env or {}, limits, status)
-            return ["/bin/sh", "-c", _JOIN, "sh", " ".join(join), *inner] if join else inner
-
+        job = Job(
+            lambda status: self.command_line(command, env or {}, limits, status),
+            stdin,
+            limits.seconds,
+            limits.output_bytes,
+            group.join if group else lambda pid: None,
+        )
         try:
-            ended = await run_process(
-                line, stdin=stdin, seconds=limits.seconds, output_bytes=limits.output_bytes
-            )
-            return _completed(ended, group, limits)
+            return _completed(await run_process(job), group, limits)
         finally:
             if group:
                 await group.remove()
@@ -131,14 +126,10 @@ def _completed(ended: Ended, group: Cgroup | None, limits: Limits) -> Completed:
     """Read the end of a bubblewrap process as the end of the command.
 
     Raises:
-        SandboxBroken: the command was never started, or ended without a report.
+        SandboxBroken: nobody knows how it ended.
     """
     if ended.exit_code is None and not ended.timed_out:
-        out_of_memory = group is not None and group.out_of_memory
-        if not out_of_memory:
-            reason = ended.stderr.text().strip()[-500:] or "it ended without a report"
-            raise SandboxBroken(f"bubblewrap failed: {reason}")
-        ended = replace(ended, exit_code=128 + signal.SIGKILL)
+        raise SandboxBroken("bubblewrap ended without a report.")
     if group is not None and group.out_of_memory:
         ended.stderr.feed(b"\n[killed: more than %d MB of memory]\n" % limits.memory_mb)
     code = ended.exit_code

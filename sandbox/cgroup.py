@@ -16,16 +16,21 @@ from pathlib import Path
 from sandbox.limits import Limits
 
 _PREFIX = "assistant-"
-_OWN_PROCESSES = 4
-"""The launcher, bubblewrap twice and its pid 1 count too."""
+_OWN_PROCESSES = 1
+"""The sandbox's pid 1 counts too."""
 _numbers = itertools.count()
 
 
 @dataclass(frozen=True)
 class Cgroup:
-    """The folders of one command's group; a process joins by its pid in their `cgroup.procs`."""
+    """The folders of one command's group."""
 
     folders: tuple[Path, ...]
+
+    def join(self, pid: int) -> None:
+        """Put a process into the group; what it starts from now on is in it too."""
+        for folder in self.folders:
+            (folder / "cgroup.procs").write_text(str(pid))
 
     @property
     def out_of_memory(self) -> bool:
@@ -110,9 +115,7 @@ def controllers(
     if not memory and not pids:
         memory = pids = _second_version(table, paths)
         unified = True
-    for base in dict.fromkeys(base for base in (memory, pids) if base):
-        _drop_stale(base)
-    return Controllers(memory, pids, unified)
+    return Controllers(_proven(memory), _proven(pids), unified)
 
 
 def _first_version(
@@ -141,19 +144,35 @@ def _second_version(table: Sequence[Sequence[str]], paths: dict[str, str]) -> Pa
         for base in (own, own.parent):
             if Path(mount) not in (base, *base.parents) or not os.access(base, os.W_OK):
                 continue
-            with contextlib.suppress(OSError):
-                (base / "cgroup.subtree_control").write_text("+memory +pids")
-            with contextlib.suppress(OSError):
-                enabled = (base / "cgroup.subtree_control").read_text().split()
-                if {"memory", "pids"} <= set(enabled):
-                    return base
+            if _enabled(base):
+                return base
     return None
 
 
-def _drop_stale(base: Path) -> None:
-    """Remove the empty folders of processes that were killed before they could."""
+def _enabled(base: Path) -> bool:
+    """Whether groups below a v2 group have both controllers, after trying to give them."""
+    for order in ("", "+memory +pids"):
+        with contextlib.suppress(OSError):
+            if order:
+                (base / "cgroup.subtree_control").write_text(order)
+            if {"memory", "pids"} <= set((base / "cgroup.subtree_control").read_text().split()):
+                return True
+    return False
+
+
+def _proven(base: Path | None) -> Path | None:
+    """The folder where groups can really be made in it; what dead processes left is dropped."""
+    if base is None:
+        return None
     for folder in base.glob(f"{_PREFIX}*"):
         pid = folder.name.removeprefix(_PREFIX).split("-")[0]
         if pid.isdigit() and not Path("/proc", pid).exists():
             with contextlib.suppress(OSError):
                 folder.rmdir()
+    probe = base / f"{_PREFIX}{os.getpid()}-probe"
+    try:
+        probe.mkdir()
+        probe.rmdir()
+    except OSError:
+        return None
+    return base

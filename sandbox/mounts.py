@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sandbox.sandbox import SandboxUnavailable
+from sandbox.tree import TreeError, name
 
 WORKDIR = "/workspace"
 HOME = "/home/sandbox"
@@ -19,7 +20,8 @@ _ETC = (
 _ISOLATION = (
     "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net",
     "--unshare-cgroup-try", "--uid", "1000", "--gid", "1000", "--disable-userns",
-    "--cap-drop", "ALL", "--die-with-parent", "--new-session", "--hostname", "sandbox",
+    "--cap-drop", "ALL", "--as-pid-1", "--die-with-parent", "--new-session",
+    "--hostname", "sandbox",
 )  # fmt: skip
 _MB = 2**20
 
@@ -27,21 +29,21 @@ _MB = 2**20
 def system() -> tuple[str, ...]:
     """Namespaces, the read-only system, /proc, /dev and private temporary folders."""
     arguments: list[str] = [*_ISOLATION, "--ro-bind", "/usr", "/usr"]
-    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
-        path = Path("/", name)
+    for top in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+        path = Path("/", top)
         if path.is_symlink():
             arguments += ["--symlink", str(path.readlink()), str(path)]
         elif path.is_dir():
             arguments += ["--ro-bind", str(path), str(path)]
     arguments += ["--ro-bind-try", "/nix/store", "/nix/store", "--perms", "0755", "--dir", "/etc"]
-    for name in _ETC:
-        arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    for name in ("passwd", "group", "hosts"):
-        arguments += ["--ro-bind", str(_OURS / name), f"/etc/{name}"]
+    for file in _ETC:
+        arguments += ["--ro-bind-try", f"/etc/{file}", f"/etc/{file}"]
+    for file in ("passwd", "group", "hosts"):
+        arguments += ["--ro-bind", str(_OURS / file), f"/etc/{file}"]
     arguments += ["--proc", "/proc"]
-    for name in ("sys", "sysrq-trigger", "irq", "bus"):
+    for entry in ("sys", "sysrq-trigger", "irq", "bus"):
         # Started as root we are root to the kernel, so without this sysctls could be written.
-        arguments += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
+        arguments += ["--ro-bind-try", f"/proc/{entry}", f"/proc/{entry}"]
     arguments += ["--dev", "/dev", "--dir", "/run", "--dir", "/var"]
     for folder, mode, size in (("/tmp", "1777", 256), ("/dev/shm", "1777", 64), (HOME, "0700", 64)):  # noqa: S108
         arguments += ["--size", str(size * _MB), "--perms", mode, "--tmpfs", folder]
@@ -64,7 +66,7 @@ def workspace(root: Path, readonly: Sequence[Path]) -> tuple[str, ...]:
     arguments = ["--bind", str(root), WORKDIR, *_git(root)]
     above: set[Path] = set()
     for path in readonly:
-        place = (root / path).relative_to(root)
+        place = _inside(root, path)
         # A folder that could be renamed could be replaced: every folder above is a mount too.
         for parent in reversed(place.parents[:-1]):
             if parent not in above:
@@ -72,6 +74,18 @@ def workspace(root: Path, readonly: Sequence[Path]) -> tuple[str, ...]:
                 arguments += ["--bind", str(root / parent), f"{WORKDIR}/{parent}"]
         arguments += ["--ro-bind", str(root / place), f"{WORKDIR}/{place}"]
     return tuple(arguments)
+
+
+def _inside(root: Path, path: Path) -> Path:
+    """A path relative to the workspace.
+
+    Raises:
+        SandboxUnavailable: it leads out of it.
+    """
+    try:
+        return Path(name(str(path.relative_to(root) if path.is_absolute() else path)))
+    except (TreeError, ValueError) as error:
+        raise SandboxUnavailable(f"No sandbox for {root}: {path} is not inside of it.") from error
 
 
 def _git(root: Path) -> tuple[str, ...]:

@@ -1,4 +1,9 @@
-"""Running one bubblewrap process to its end: output capped while reading, nothing left behind."""
+"""Running one bubblewrap process to its end: output capped while reading, nothing left behind.
+
+The sandbox's pid 1 is a shell that reports that it is there and waits for our word before it
+starts the command. Without that a parent killed while bubblewrap sets up leaves the sandbox
+running: `--die-with-parent` holds for the command only once its pid 1 has been started.
+"""
 
 import asyncio
 import contextlib
@@ -13,10 +18,31 @@ from typing import cast
 from sandbox.output import Capped
 from sandbox.sandbox import SandboxBroken
 
+PID_1 = (
+    "/bin/sh", "-c",
+    r"""printf '\0' >&2; read -r go || exit; exec 3>&2 2>/dev/null; "$@" 2>&3 3>&-; exit $?""",
+    "sh",
+)  # fmt: skip
+"""What goes between bubblewrap and the command. Its own messages go nowhere."""
+_START = 20.0
+"""Seconds that bubblewrap may take to set up."""
 _GRACE = 2.0
 """Seconds that pipes and processes may take to end once everything was killed."""
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
-"""Of bubblewrap itself: commands can read it in /proc/1/environ, so nothing of ours is in it."""
+"""Of bubblewrap itself: nothing of ours is in it."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to run, and how far."""
+
+    command: Callable[[int], Sequence[str]]
+    """Makes bubblewrap's command line from the descriptor for its status reports."""
+    stdin: bytes
+    seconds: float
+    output_bytes: int
+    join: Callable[[int], None]
+    """Told the pid of the sandbox's pid 1 before the command is started."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +50,7 @@ class Ended:
     """How a process tree ended."""
 
     exit_code: int | None
-    """Of the sandboxed command; None where it was never started."""
+    """As a shell has it: 128 plus the number of a signal. None where nobody told."""
     stdout: Capped
     stderr: Capped
     seconds: float
@@ -33,29 +59,24 @@ class Ended:
 
 @dataclass
 class _Status:
-    """Follows bubblewrap's status pipe: first the pid of its pid 1, at last the exit code."""
+    """Follows bubblewrap's reports: first the pid of its pid 1, at last the exit code.
 
-    reader: int
-    text: str = ""
+    They go to a file in memory: a pipe whose reader was killed would end bubblewrap at a moment
+    when its child waits for it, for ever.
+    """
+
+    file: int = field(default_factory=lambda: os.memfd_create("bubblewrap"))
     init: int | None = None
     """A pidfd: it becomes readable only when the whole pid namespace is gone."""
     init_gone: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def take(self) -> None:
-        """Read what there is."""
-        loop = asyncio.get_running_loop()
-        try:
-            data = os.read(self.reader, 4096)
-        except BlockingIOError:
-            return
-        if not data:
-            loop.remove_reader(self.reader)
-        self.text += data.decode()
+    def follow(self) -> int:
+        """Begin to watch pid 1, once it is known to run; its number on the host."""
         pid = self._value("child-pid")
-        if self.init is None and pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self.init = os.pidfd_open(pid)
-                loop.add_reader(self.init, self._gone)
+        assert pid is not None  # noqa: S101 - bubblewrap reports it before pid 1 may run
+        self.init = os.pidfd_open(pid)
+        asyncio.get_running_loop().add_reader(self.init, self._gone)
+        return pid
 
     def _gone(self) -> None:
         assert self.init is not None  # noqa: S101 - it is what woke us
@@ -63,16 +84,15 @@ class _Status:
         self.init_gone.set()
 
     def _value(self, key: str) -> int | None:
-        for line in self.text.splitlines(keepends=True):
-            if line.endswith("\n"):
-                value = cast("dict[str, int]", json.loads(line)).get(key)
-                if value is not None:
-                    return value
+        for line in os.pread(self.file, 2**16, 0).decode().splitlines():
+            value = cast("dict[str, int]", json.loads(line)).get(key)
+            if value is not None:
+                return value
         return None
 
     @property
     def exit_code(self) -> int | None:
-        """Known only where the command was started and ended by itself."""
+        """Known once the command has ended."""
         return self._value("exit-code")
 
     def kill(self) -> None:
@@ -82,96 +102,112 @@ class _Status:
                 signal.pidfd_send_signal(self.init, signal.SIGKILL)
 
     def close(self) -> None:
-        """Let go of the pipe and of the pidfd."""
-        loop = asyncio.get_running_loop()
-        for descriptor in (self.reader, self.init):
-            if descriptor is not None:
-                loop.remove_reader(descriptor)
-                os.close(descriptor)
+        """Let go of the file and of the pidfd."""
+        os.close(self.file)
+        if self.init is not None:
+            asyncio.get_running_loop().remove_reader(self.init)
+            os.close(self.init)
 
 
-async def run_process(
-    command: Callable[[int], Sequence[str]], *, stdin: bytes, seconds: float, output_bytes: int
-) -> Ended:
-    """Run bubblewrap; `command` makes its command line from the status pipe's descriptor.
+async def run_process(job: Job) -> Ended:
+    """Run bubblewrap with a command behind `PID_1`.
 
     Whatever happens, and before this returns, everything that was started is dead. The process
     is spawned by the thread of the event loop: `--die-with-parent` follows the thread.
 
     Raises:
-        SandboxBroken: it could not be started.
+        SandboxBroken: bubblewrap did not get as far as starting the command.
     """
-    reader, writer = os.pipe()
-    os.set_blocking(reader, False)
-    status = _Status(reader)
+    status = _Status()
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command(writer),
-            stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+        process = await _spawn(job.command(status.file), status.file)
+        try:
+            await _start(process, status, job.join)
+            return await _follow(process, status, job)
+        finally:
+            await _end(process, status)
+    finally:
+        status.close()
+
+
+async def _spawn(line: Sequence[str], status: int) -> asyncio.subprocess.Process:
+    """Start bubblewrap."""
+    pipe = asyncio.subprocess.PIPE
+    try:
+        return await asyncio.create_subprocess_exec(
+            *line,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
             env=_ENVIRONMENT,
             cwd="/",
-            pass_fds=(writer,),
+            pass_fds=(status,),
         )
     except OSError as error:
-        status.close()
         raise SandboxBroken(f"bubblewrap could not be started: {error}.") from error
-    finally:
-        os.close(writer)
-    asyncio.get_running_loop().add_reader(reader, status.take)
+
+
+async def _start(
+    process: asyncio.subprocess.Process, status: _Status, join: Callable[[int], None]
+) -> None:
+    """Wait for the sandbox's pid 1 and send it into its limits."""
+    assert process.stderr  # noqa: S101 - a pipe was asked for
     try:
-        return await _follow(process, status, stdin, seconds, (output_bytes, output_bytes))
-    finally:
-        status.close()
+        async with asyncio.timeout(_START):
+            await process.stderr.readuntil(b"\0")
+        join(status.follow())
+    except asyncio.IncompleteReadError as error:
+        reason = error.partial.decode(errors="replace").strip()[-500:] or "it ended at once"
+        raise SandboxBroken(f"bubblewrap failed: {reason}") from error
+    except TimeoutError as error:
+        raise SandboxBroken(f"bubblewrap did not start within {_START:.0f} s.") from error
+    except OSError as error:
+        raise SandboxBroken(f"The sandbox could not be limited: {error}.") from error
 
 
-async def _follow(
-    process: asyncio.subprocess.Process,
-    status: _Status,
-    stdin: bytes,
-    seconds: float,
-    caps: tuple[int, int],
-) -> Ended:
-    """Wait for the process, then make sure that nothing of it is left."""
-    started = time.monotonic()
-    stdout, stderr = Capped(caps[0]), Capped(caps[1])
+async def _end(process: asyncio.subprocess.Process, status: _Status) -> None:
+    """See to it that nothing is left.
+
+    A bubblewrap that still sets up is not killed: its child would wait for it for ever. Told
+    nothing but the end of its input, it ends by itself.
+    """
+    status.kill()
+    if process.stdin:
+        process.stdin.close()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_GRACE):
+            await process.wait()
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+
+
+async def _follow(process: asyncio.subprocess.Process, status: _Status, job: Job) -> Ended:
+    """Let the command start, wait for its end, and read what is left in the pipes."""
+    began = time.monotonic()
+    stdout, stderr = Capped(job.output_bytes), Capped(job.output_bytes)
     pipes = asyncio.gather(
-        _drain(process.stdout, stdout), _drain(process.stderr, stderr), _feed(process.stdin, stdin)
+        _drain(process.stdout, stdout),
+        _drain(process.stderr, stderr),
+        _feed(process.stdin, b"\n" + job.stdin),
     )
     timed_out = False
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(job.seconds):
             await process.wait()
     except TimeoutError:
         timed_out = True
     finally:
-        elapsed = time.monotonic() - started
-        status.take()
+        elapsed = time.monotonic() - began
         status.kill()
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await _settle(process, status, pipes)
-    code = status.exit_code
-    return Ended(None if code is None else process.returncode, stdout, stderr, elapsed, timed_out)
-
-
-async def _settle(
-    process: asyncio.subprocess.Process,
-    status: _Status,
-    pipes: asyncio.Future[tuple[None, None, None]],
-) -> None:
-    """Wait, but not for long, until the pid namespace is gone and the pipes are read to the end."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_GRACE):
-            await process.wait()
-            if status.init is not None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE):
                 await status.init_gone.wait()
-            await pipes
-    if not pipes.done():
-        pipes.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await pipes
+                await asyncio.shield(pipes)
+        if not pipes.done():
+            pipes.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await pipes
+    return Ended(status.exit_code, stdout, stderr, elapsed, timed_out)
 
 
 async def _drain(stream: asyncio.StreamReader | None, into: Capped) -> None:
