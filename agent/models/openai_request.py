@@ -1,0 +1,36 @@
+"""A conversation as a request of OpenAI's Chat Completions, arguments as JSON text."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from agent.message import Message, ToolSchema
+
+Wire = dict[str, Any]
+
+
+def request(messages: Sequence[Message], tools: Sequence[ToolSchema]) -> Wire:
+    """The parts of a request that come from the conversation: messages and tools."""
+    body: Wire = {"messages": [_message(message) for message in messages]}
+    if tools:
+        body["tools"] = list(tools)
+    return body
+
+
+def _message(message: Message) -> Wire:
+    wire: Wire = {"role": message["role"], "content": message["content"]}
+    if message["role"] == "tool":
+        wire["tool_call_id"] = message.get("tool_call_id", "")
+    if entries := message.get("tool_calls"):
+        wire["tool_calls"] = [
+            {
+                "id": entry["id"],
+                "type": "function",
+                "function": {
+                    "name": entry["function"]["name"],
+                    "arguments": json.dumps(entry["function"]["arguments"], ensure_ascii=False),
+                },
+            }
+            for entry in entries
+        ]
+    return wire

@@ -1,0 +1,42 @@
+"""How a model is reached and what it may do; the same record for every kind of model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A server that speaks OpenAI's Chat Completions."""
+
+    base_url: str
+    """Up to and with `/v1`."""
+    api_key_env: str = ""
+    """The environment variable that holds its key; empty for servers that need none."""
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Numbers and places; nothing secret. What a kind of model has no use for, it ignores."""
+
+    max_tokens: int = 16_384
+    """The longest answer, in tokens."""
+    temperature: float | None = None
+    """None leaves it to the provider; the local student then takes the likeliest token."""
+    base_url: str | None = None
+    """Another address for Anthropic's or OpenAI's API."""
+    api_key_env: str | None = None
+    """Another environment variable for their key."""
+    timeout: float = 120.0
+    """Seconds of silence, before the first byte or between two."""
+    retries: int = 4
+    """How often a request is repeated after the first one failed."""
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict[str, Endpoint])
+    """Further endpoints by name: `name:model` opens a model there."""
+    context: int = 0
+    """The local student's window in tokens; 0 takes what it was trained for, at most 16,384."""
+    seed: int = 0
+    """For the local student at a temperature above 0."""
+    threads: int = 0
+    """For the local student; 0 takes every core that this process may use."""
+    tool_format: str = ""
+    """How the local student writes tool calls; empty reads it off the chat template."""

@@ -1,0 +1,124 @@
+"""What models on the wire share: trying again, and failures as one sentence without secrets."""
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import cast
+
+from agent.model import Event, ModelError, Usage
+
+_PERMANENT = {
+    "invalid_request_error", "authentication_error", "permission_error", "not_found_error",
+}  # fmt: skip
+
+
+class Cut(Exception):
+    """An answer that cannot be used: it broke off, or is not what the protocol says."""
+
+
+@dataclass
+class Progress:
+    """How far one attempt came."""
+
+    opened: bool = False
+    """The response has begun; up to there the SDK repeats requests by itself."""
+
+
+Attempt = Callable[[Progress], AsyncIterator[Event]]
+
+
+@dataclass(frozen=True)
+class Service:
+    """Who is asked, for messages to people; and how patient we are."""
+
+    name: str
+    """Of the model, with its provider."""
+    address: str
+    key: str
+    """Only to keep it out of messages."""
+    key_env: str
+    timeout: float
+    retries: int
+
+    async def stream(self, attempt: Attempt, failure: type[Exception]) -> AsyncIterator[Event]:
+        """The events of the first attempt that succeeds.
+
+        An attempt is repeated only while nothing of its answer has been passed on, and only for
+        what the SDK does not repeat: a response that breaks. `failure` is the SDK's own error.
+
+        Raises:
+            ModelError: the last failure.
+        """
+        # Inside a response the transport's errors come through the SDK as they are.
+        from httpx2 import TransportError  # noqa: PLC0415
+
+        broken = (failure, TransportError, Cut, json.JSONDecodeError, UnicodeDecodeError)
+        for number in range(self.retries + 1):
+            progress, shown = Progress(), False
+            try:
+                async for event in attempt(progress):
+                    shown = shown or not isinstance(event, Usage)
+                    yield event
+                return
+            except broken as error:
+                again = progress.opened and not shown and number < self.retries
+                if not again or _kind(error) in _PERMANENT:
+                    raise ModelError(self.sentence(error)) from error
+            await asyncio.sleep(min(8.0, 0.5 * 2**number) * random.uniform(0.75, 1.0))  # noqa: S311
+
+    def sentence(self, error: Exception) -> str:
+        """A failure for people: who, what, and what to do where that is known."""
+        status: int | None = getattr(error, "status_code", None)
+        if status is None or status < 400:
+            return f"{self.name} {self._broken(error)}."
+        known = {
+            401: f"refused the key in {self.key_env} (401): check it"
+            if self.key_env
+            else "wants a key (401): name its environment variable in the configuration",
+            404: f"is not known at {self.address} (404): check the model's name and the address",
+            429: f"is over its rate limit or out of credit (429), after {self.retries + 1} tries",
+        }
+        # The body of a 401 repeats parts of the key.
+        detail = "" if status == 401 else self._detail(error)
+        text = known.get(status, f"refused the request ({status})" if status < 500 else "")
+        text = text or f"fails ({status}), after {self.retries + 1} tries"
+        return f"{self.name} {text}{detail and ': '}{detail}".rstrip(".") + "."
+
+    def _broken(self, error: Exception) -> str:
+        """What went wrong where there is no HTTP status."""
+        if isinstance(error, Cut):
+            return f"gave no whole answer: {error}"
+        cause = error.__cause__ or error
+        kinds = {kind.__name__ for kind in (*type(error).__mro__, *type(cause).__mro__)}
+        if kinds & {"ConnectError", "ConnectTimeout"}:
+            return f"cannot be reached at {self.address}: {self._clean(str(cause))}"
+        if kinds & {"APITimeoutError", "TimeoutException"}:
+            return f"sent nothing for {self.timeout:g} seconds"
+        reason = self._detail(error) if cause is error else self._clean(str(cause))
+        return f"broke off in the middle of its answer: {reason or type(cause).__name__}"
+
+    def _detail(self, error: Exception) -> str:
+        """The server's own words, if it has any."""
+        body: object = getattr(error, "body", None)
+        while isinstance(body, dict):
+            inside = cast("dict[str, object]", body)
+            body = inside.get("error") or inside.get("message")
+        return self._clean(body if isinstance(body, str) else str(error))
+
+    def _clean(self, text: str) -> str:
+        if self.key:
+            text = text.replace(self.key, "…")
+        text = " ".join(text.split())
+        return text if len(text) <= 300 else text[:299] + "…"
+
+
+def _kind(error: Exception) -> str:
+    """The provider's name for an error that came inside a response."""
+    body: object = getattr(error, "body", None)
+    for part in ("error", "type"):
+        if isinstance(body, dict):
+            inside = cast("dict[str, object]", body)
+            body = inside.get(part, inside if part == "error" else None)
+    return body if isinstance(body, str) else ""

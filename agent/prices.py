@@ -1,0 +1,32 @@
+"""What a request cost, by the kept price list of genai-prices; what it does not know is None."""
+
+from agent.model import Usage
+
+
+def cost(
+    model: str, usage: Usage, *, provider: str = "", url: str = "", written: int = 0
+) -> float | None:
+    """US dollars for a request, or None where no price is known.
+
+    Args:
+        model: the provider's name of the model.
+        usage: its tokens; the input includes the cached and the written ones.
+        provider: the provider's id in genai-prices (`anthropic`, `openai`), or else
+        url: the address of the endpoint, from which genai-prices may know the provider.
+        written: tokens that were written to the provider's cache.
+    """
+    from genai_prices import Usage as Tokens
+    from genai_prices import calc_price
+
+    tokens = Tokens(
+        input_tokens=usage.input,
+        output_tokens=usage.output,
+        cache_read_tokens=usage.cached,
+        cache_write_tokens=written,
+    )
+    try:
+        if provider:
+            return float(calc_price(tokens, model, provider_id=provider).total_price)
+        return float(calc_price(tokens, model, provider_api_url=url).total_price)
+    except LookupError:
+        return None

@@ -1,0 +1,191 @@
+"""A server on this machine that plays a provider of models, faults included."""
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Literal
+
+Wire = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer: of a script, or recorded bytes."""
+
+    text: str = ""
+    calls: Sequence[Wire] = ()
+    """Objects with `name` and `arguments`; `arguments` may be raw text, to be sent as it is."""
+    stop: str = ""
+    """The protocol's own stop reason; empty for the one that fits."""
+    thinking: str = ""
+    body: bytes = b""
+    """What to send instead of all this."""
+    content_type: str = "text/event-stream"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong with a request."""
+
+    kind: Literal["status", "reset", "cut", "silence", "event", "garbage"]
+    status: int = 500
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    after: int = 0
+    """For faults inside a response: how many events are sent before it."""
+    body: Wire = field(default_factory=lambda: {"error": {"message": "it is broken"}})
+
+
+Events = Callable[[Reply, Wire, str], list[bytes]]
+"""A protocol: a reply as server-sent events, for a request and an id of the answer."""
+
+
+class ModelServer:
+    """Plays replies by the number of assistant messages in a request; records the requests."""
+
+    def __init__(
+        self,
+        events: Events,
+        replies: Sequence[Reply],
+        faults: Mapping[int, Fault] | None = None,
+        port: int = 0,
+    ) -> None:
+        """`faults` are by the number of the request, from 0."""
+        self.events = events
+        self.replies = replies
+        self.faults = dict(faults or {})
+        self.requests: list[Wire] = []
+        self.headers: list[Mapping[str, str]] = []
+        self.broken = 0
+        """How many responses the client closed before their end."""
+        self.lock = threading.Lock()
+        server = self
+
+        class Handler(_Handler):
+            owner = server
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.http.daemon_threads = False
+        self.closing = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.http.server_address[1]}"
+
+    def __enter__(self) -> "ModelServer":
+        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,))
+        self.thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.closing.set()
+        self.http.shutdown()
+        self.thread.join()
+        self.http.server_close()
+
+    def accept(self, request: Wire, headers: Mapping[str, str]) -> tuple[int, Reply, Fault | None]:
+        with self.lock:
+            number = len(self.requests)
+            self.requests.append(request)
+            self.headers.append(headers)
+        turn = sum(message["role"] == "assistant" for message in request["messages"])
+        missing = Reply(f"The script has no reply {turn}.")
+        reply = self.replies[turn] if turn < len(self.replies) else missing
+        return number, reply, self.faults.get(number)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    owner: ModelServer
+    protocol_version = "HTTP/1.1"
+    # A client that left is none of the server's business.
+    timeout = 30
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self._whole(200, b'{"object": "list", "data": []}', {})
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        number, reply, fault = self.owner.accept(request, dict(self.headers.items()))
+        if fault and fault.kind == "status":
+            self._whole(fault.status, json.dumps(fault.body).encode(), fault.headers)
+            return
+        if fault and fault.kind == "reset" and fault.after == 0:
+            self._reset()
+            return
+        try:
+            self._answer(request, number, reply, fault)
+        except (BrokenPipeError, ConnectionResetError):
+            self.owner.broken += 1
+            self.close_connection = True
+
+    def _answer(self, request: Wire, number: int, reply: Reply, fault: Fault | None) -> None:
+        if reply.body:
+            events = [reply.body]
+        else:
+            events = self.owner.events(reply, request, f"answer_{number}")
+        self.send_response(200)
+        self.send_header("content-type", reply.content_type)
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        for position, event in enumerate(events):
+            if fault and position == fault.after and self._break(fault):
+                return
+            self._chunk(event)
+        self._chunk(b"")
+
+    def _break(self, fault: Fault) -> bool:
+        """Whether the response ends here."""
+        if fault.kind == "reset":
+            self._reset()
+        elif fault.kind == "cut":
+            self._chunk(b"")
+        elif fault.kind == "silence":
+            self.owner.closing.wait(20)
+            self.close_connection = True
+        elif fault.kind == "garbage":
+            self._chunk(b"event: message_start\ndata: {not json\n\n")
+            self._chunk(b"")
+        else:
+            self._chunk(f"event: error\ndata: {json.dumps(fault.body)}\n\n".encode())
+            self._chunk(b"")
+        return True
+
+    def _reset(self) -> None:
+        self.wfile.flush()
+        # Without lingering the kernel sends RST instead of FIN. What was sent arrives first.
+        time.sleep(0.05)
+        linger = struct.pack("ii", 1, 0)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.close_connection = True
+        self.connection.close()
+
+    def _chunk(self, data: bytes) -> None:
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        self.wfile.flush()
+
+    def _whole(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def serve(events: Events, arguments: Sequence[str]) -> None:
+    """Run as a process: `--script replies.json --port 0`; prints the port, serves until killed."""
+    options = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    script = json.loads(Path(options["--script"]).read_text(encoding="utf-8"))
+    replies = [Reply(entry.get("text", ""), entry.get("tool_calls", [])) for entry in script]
+    with ModelServer(events, replies, port=int(options.get("--port", "0"))) as server:
+        print(server.http.server_address[1], flush=True)
+        server.thread.join()
