@@ -93,7 +93,8 @@ class Conversation:
                 return str(state["stop"])
             waiting: list[str] = state["__interrupt__"][0].value
             asked = [call for call in calls(self.episode.messages[-1]) if call.id in waiting]
-            state = Command(resume=await decide(asked))
+            # Pairs, since LangGraph takes a mapping for answers to several interrupts.
+            state = Command(resume=list((await decide(asked)).items()))
 
     def close(self, stop: str, diff: str = "", verdict: Verdict | None = None) -> Episode:
         """End the episode on disk and return it whole."""

@@ -48,7 +48,7 @@ def build(agent: Agent, model: Model, record: Record, listen: Listen) -> Graph:
 
     def approve(state: State) -> dict[str, Any]:
         waiting = [call.id for call in calls(state["messages"][-1]) if agent.must_ask(call)]
-        return {"denied": interrupt(waiting) if waiting else {}}
+        return {"denied": dict(interrupt(waiting)) if waiting else {}}
 
     async def act(state: State) -> dict[str, Any]:
         messages: list[Message] = []

@@ -8,11 +8,12 @@ teaches how to work with the tools; it does not show how a solution is found.
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.message import Message, ToolSchema
-from agent.model import Event, Stop, Text, Usage
+from agent.model import Event
+from agent.models.scripted import ScriptedModel, reply
 from agent.task import Task
 from distillation.edits import edits
 from sandbox.refused import Refused
@@ -43,53 +44,47 @@ class Move:
     arguments: dict[str, JSON]
 
 
-class ReferenceTeacher:
-    """Drives the agent to the known solution of one task."""
+def reference_teacher(task: Task) -> ScriptedModel:
+    """A model that drives the agent to the known solution of `task`.
 
-    name = "reference"
+    Raises:
+        Refused: the task comes without a solution.
+    """
+    if not task.solution:
+        raise Refused(
+            f"The task {task.id} has no solution, which the reference teacher needs: "
+            "add `solution` to it, or use another teacher."
+        )
+    return ScriptedModel(_Plan(task, task.solution).play, name="reference")
 
-    def __init__(self, task: Task) -> None:
-        """Teach `task`.
 
-        Raises:
-            Refused: the task comes without a solution.
-        """
-        if not task.solution:
-            raise Refused(
-                f"The task {task.id} has no solution, which the reference teacher needs: "
-                "add `solution` to it, or use another teacher."
-            )
-        self._task = task
-        self._solution = task.solution
+@dataclass(frozen=True)
+class _Plan:
+    task: Task
+    solution: dict[str, str]
 
-    async def stream(
-        self, messages: Sequence[Message], tools: Sequence[ToolSchema]
-    ) -> AsyncIterator[Event]:
-        """Make the first move of the plan that has no observation yet, else answer."""
+    def play(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> tuple[Event, ...]:
+        """Make the first move that has no observation yet, else answer."""
         seen = [message["content"] for message in messages if message["role"] == "tool"]
         moves = self._moves(seen)
-        if len(seen) < len(moves):
-            move = moves[len(seen)]
-            yield Text(move.text)
-            yield ToolCall(f"call_{len(messages)}", move.tool, move.arguments)
-        else:
-            yield Text(self._answer(seen))
-        yield Usage()
-        yield Stop("calls" if len(seen) < len(moves) else "end")
+        if len(seen) >= len(moves):
+            return reply(self._answer(seen))
+        move = moves[len(seen)]
+        return reply(move.text, ToolCall(f"call_{len(messages)}", move.tool, move.arguments))
 
     def _moves(self, seen: Sequence[str]) -> list[Move]:
         """The plan so far; it grows when the tests are seen to fail after the edit."""
-        tests = sorted(self._task.check.protected)
-        there = [path for path in self._solution if path in self._task.files]
+        tests = sorted(self.task.check.protected)
+        there = [path for path in self.solution if path in self.task.files]
         moves = [self._move("look", "list_files", {}), self._test("test")]
-        if tests and len(there) < len(self._solution):
+        if tests and len(there) < len(self.solution):
             moves.append(self._move("expect", "read_file", {"path": tests[0]}))
         moves += [self._move("read", "read_file", {"path": path}, path) for path in there]
-        for path, new in self._solution.items():
-            moves += self._change(path, self._task.files.get(path, ""), new)
+        for path, new in self.solution.items():
+            moves += self._change(path, self.task.files.get(path, ""), new)
         moves.append(self._test("again"))
         if len(seen) >= len(moves) and not _green(seen[len(moves) - 1]):
-            for path, new in self._solution.items():
+            for path, new in self.solution.items():
                 moves.append(self._write("rewrite", path, new))
             moves.append(self._test("again"))
         return moves
@@ -108,17 +103,17 @@ class ReferenceTeacher:
         return self._move(saying, "shell", {"command": self._test_words()})
 
     def _test_words(self) -> str:
-        commands = self._task.check.commands
+        commands = self.task.check.commands
         return " && ".join(" ".join(w.replace("{python}", "python") for w in c) for c in commands)
 
     def _move(self, saying: str, tool: str, arguments: dict[str, JSON], path: str = "") -> Move:
         choices = SAYINGS[saying]
         # Varied from task to task, the same for a task every time.
-        point = hashlib.sha256(f"{self._task.id} {saying} {path}".encode()).digest()[0]
+        point = hashlib.sha256(f"{self.task.id} {saying} {path}".encode()).digest()[0]
         return Move(choices[point % len(choices)].format(path=path), tool, arguments)
 
     def _answer(self, seen: Sequence[str]) -> str:
-        paths = " and ".join(self._solution)
+        paths = " and ".join(self.solution)
         if not _green(seen[-1]):
             return f"I changed {paths}, but the tests do not pass yet: the last run shows why."
         failing = re.findall(r"^FAILED \S+?::(\S+)", seen[1], flags=re.MULTILINE)

@@ -94,10 +94,11 @@ class Tree:
             TreeError: there is no such file, it is something else, or holds more than `limit`.
         """
         descriptor = self._open(name(path), os.O_RDONLY | _BASE, 0, _BENEATH | _NO_MAGICLINKS)
+        state = os.fstat(descriptor)
+        if stat.S_ISDIR(state.st_mode):
+            os.close(descriptor)
+            raise TreeError(f"{path} is a folder, not a file.")
         with os.fdopen(descriptor, "rb") as file:
-            state = os.fstat(descriptor)
-            if stat.S_ISDIR(state.st_mode):
-                raise TreeError(f"{path} is a folder, not a file.")
             if not stat.S_ISREG(state.st_mode):
                 raise TreeError(f"{path} is not a regular file.")
             if state.st_size > limit:

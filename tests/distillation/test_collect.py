@@ -17,7 +17,7 @@ from agent.model import Event, ModelError, Stop, Text, Usage
 from agent.store import Store
 from agent.task import Task
 from distillation.collect import Collection, Progress
-from distillation.reference import ReferenceTeacher
+from distillation.reference import reference_teacher
 from distillation.tasks import load_tasks
 from sandbox.refused import Refused
 
@@ -49,7 +49,7 @@ def write_tasks(path: Path, count: int) -> list[Task]:
 async def test_the_reference_teacher_passes_and_its_episode_shows_how(tmp_path: Path) -> None:
     (task,) = write_tasks(tmp_path / "t.jsonl", 1)
     store = Store(tmp_path / "e.sqlite")
-    progress = await Collection([task], ReferenceTeacher, store).run()
+    progress = await Collection([task], reference_teacher, store).run()
     assert progress.outcomes == {"pass": 1}
     (episode,) = store.episodes()
     called = [c["function"]["name"] for m in episode.messages for c in m.get("tool_calls", [])]
@@ -65,7 +65,7 @@ async def test_a_teacher_whose_edit_is_wrong_fails(tmp_path: Path) -> None:
     (task,) = write_tasks(tmp_path / "t.jsonl", 1)
     wrong = Task(task.id, task.prompt, task.check, task.files, {"add0.py": "add = max\n"})
     store = Store(tmp_path / "e.sqlite")
-    progress = await Collection([wrong], ReferenceTeacher, store).run()
+    progress = await Collection([wrong], reference_teacher, store).run()
     assert progress.outcomes == {"fail": 1}
     (episode,) = store.episodes()
     assert episode.verdict
@@ -77,9 +77,9 @@ async def test_a_teacher_whose_edit_is_wrong_fails(tmp_path: Path) -> None:
 async def test_a_second_run_repeats_nothing(tmp_path: Path) -> None:
     tasks = write_tasks(tmp_path / "t.jsonl", 2)
     store = Store(tmp_path / "e.sqlite")
-    await Collection(tasks[:1], ReferenceTeacher, store).run()
+    await Collection(tasks[:1], reference_teacher, store).run()
     ended: list[Progress] = []
-    progress = await Collection(tasks, ReferenceTeacher, store, tell=ended.append).run()
+    progress = await Collection(tasks, reference_teacher, store, tell=ended.append).run()
     assert [p.last.task for p in ended if p.last] == ["add/1"]
     assert progress.outcomes == {"pass": 2}
     assert len(list(store.episodes())) == 2
@@ -91,10 +91,10 @@ import asyncio, sys
 from pathlib import Path
 from agent.store import Store
 from distillation.collect import Collection
-from distillation.reference import ReferenceTeacher
+from distillation.reference import reference_teacher
 from distillation.tasks import load_tasks
 folder = Path(sys.argv[1])
-run = Collection(load_tasks(folder / "t.jsonl"), ReferenceTeacher, Store(folder / "e.sqlite"))
+run = Collection(load_tasks(folder / "t.jsonl"), reference_teacher, Store(folder / "e.sqlite"))
 print(asyncio.run(run.run()).outcomes)
 """
 
@@ -159,6 +159,6 @@ async def test_two_collections_at_once_are_refused(tmp_path: Path) -> None:
     with (tmp_path / "collect.lock").open("w", encoding="utf-8") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(Refused, match="under way"):
-            await Collection(tasks, ReferenceTeacher, store).run()
-    assert (await Collection(tasks, ReferenceTeacher, store).run()).outcomes == {"pass": 1}
+            await Collection(tasks, reference_teacher, store).run()
+    assert (await Collection(tasks, reference_teacher, store).run()).outcomes == {"pass": 1}
     store.close()
