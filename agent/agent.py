@@ -6,7 +6,7 @@ from agent.approval import Mode, needs_approval
 from agent.message import ToolSchema
 from agent.model import Model
 from tools.call import ToolCall
-from tools.tool import Context, Tool, schema
+from tools.tool import Context, Effect, Tool, schema
 
 
 @dataclass
@@ -25,5 +25,5 @@ class Agent:
 
     def must_ask(self, call: ToolCall) -> bool:
         """Whether the user has to say yes first; an unknown tool only yields an error."""
-        effects = {tool.name: tool.effect for tool in self.tools}
+        effects: dict[str, Effect] = {tool.name: tool.effect for tool in self.tools}
         return call.name in effects and needs_approval(self.mode, effects[call.name])
