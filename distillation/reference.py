@@ -34,6 +34,9 @@ SAYINGS = {
     "rewrite": ("The tests still fail; I write {path} anew.",),
 }
 
+PATIENCE = 20
+"""Seconds for a test run: a bug may well be an endless loop."""
+
 
 @dataclass(frozen=True)
 class Move:
@@ -100,7 +103,7 @@ class _Plan:
         return self._move(saying, "write_file", {"path": path, "content": new}, path)
 
     def _test(self, saying: str) -> Move:
-        return self._move(saying, "shell", {"command": self._test_words()})
+        return self._move(saying, "shell", {"command": self._test_words(), "seconds": PATIENCE})
 
     def _test_words(self) -> str:
         commands = self.task.check.commands
