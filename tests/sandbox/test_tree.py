@@ -1,0 +1,123 @@
+"""Reading and writing beneath a folder that somebody hostile filled."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox import tree as module
+from sandbox.tree import Tree, TreeError, name
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    (folder / "secret").write_text("secret")
+    return folder
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    root = tmp_path / "root"
+    root.mkdir()
+    return Tree(root)
+
+
+@given(st.text())
+def test_a_name_never_leads_out(path: str) -> None:
+    try:
+        relative = name(path)
+    except TreeError:
+        return
+    assert not relative.startswith("/")
+    assert ".." not in relative.split("/")
+    assert "\0" not in relative
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../../x", "", "a\0b", "/"])
+def test_bad_names(path: str) -> None:
+    with pytest.raises(TreeError):
+        name(path)
+
+
+@pytest.mark.parametrize(
+    "path", ["a", "a/b/c", " x ", "-n", "ü/λ", "a\nb", "~", "$HOME", "\udcff\udcfe", "a/../b"]
+)
+def test_what_is_written_is_read(tree: Tree, path: str) -> None:
+    tree.write(path, b"\x00\xff text")
+    tree.write(path, b"short")
+    assert tree.read(path) == b"short"
+    assert [p for p in tree.root.rglob("*") if p.is_file()] == [tree.root / name(path)]
+
+
+def test_writing_keeps_the_mode(tree: Tree) -> None:
+    tree.write("run", b"#!/bin/sh\n")
+    (tree.root / "run").chmod(0o755)
+    tree.write("run", b"#!/bin/bash\n")
+    assert (tree.root / "run").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("way", ["openat2", "walk"])
+def test_links_do_not_lead_out(
+    tree: Tree, outside: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way == "walk":  # As on a kernel without the system call.
+        monkeypatch.setattr(module, "_OPENAT2", 100_000)
+    (tree.root / "file").symlink_to(outside / "secret")
+    (tree.root / "folder").symlink_to(outside)
+    (tree.root / "up").symlink_to("../outside")
+    (tree.root / "proc").symlink_to("/proc/self/root")
+    for path in ("file", "folder/secret", "up/secret", f"proc{outside}/secret"):
+        with pytest.raises(TreeError):
+            tree.read(path)
+    for path in ("file", "folder/new", "up/new", "folder/deep/new"):
+        with pytest.raises(TreeError):
+            tree.write(path, b"evil")
+    assert (outside / "secret").read_text() == "secret"
+    assert list(outside.iterdir()) == [outside / "secret"]
+    tree.write("in/side", b"fine")
+    assert tree.read("in/side") == b"fine"
+
+
+def test_links_inside_are_read_but_not_written_through(tree: Tree) -> None:
+    tree.write("a/real", b"text")
+    (tree.root / "link").symlink_to("a/real")
+    assert tree.read("link") == b"text"
+    with pytest.raises(TreeError, match="is a link"):
+        tree.write("link", b"other")
+
+
+@pytest.mark.parametrize(
+    "path", [".git/config", ".git/hooks/pre-commit", "sub/.git/config", ".GIT/x", ".git"]
+)
+def test_git_is_left_alone(tree: Tree, path: str) -> None:
+    (tree.root / ".git/hooks").mkdir(parents=True)
+    with pytest.raises(TreeError, match="git's own"):
+        tree.write(path, b"evil")
+
+
+def test_pipes_devices_and_folders_are_no_files(tree: Tree) -> None:
+    os.mkfifo(tree.root / "pipe")
+    (tree.root / "folder").mkdir()
+    for path in ("pipe", "folder"):
+        with pytest.raises(TreeError):
+            tree.read(path)
+        with pytest.raises(TreeError):
+            tree.write(path, b"x")
+
+
+def test_errors_are_sentences(tree: Tree) -> None:
+    tree.write("file", b"12345")
+    with pytest.raises(FileNotFoundError):
+        tree.read("missing")
+    with pytest.raises(TreeError, match="too large"):
+        tree.read("file", limit=3)
+    with pytest.raises(TreeError, match="not a directory"):
+        tree.read("file/below")
+    with pytest.raises(TreeError):
+        tree.write("file/below", b"")
+    with pytest.raises(TreeError, match="name too long"):
+        tree.write("x" * 300, b"")
