@@ -37,6 +37,6 @@ class ModelSettings:
     seed: int = 0
     """For the local student at a temperature above 0."""
     threads: int = 0
-    """For the local student; 0 takes every core that this process may use."""
+    """For the local student; 0 chooses by the model's size and the machine's cores."""
     tool_format: str = ""
     """How the local student writes tool calls; empty reads it off the chat template."""

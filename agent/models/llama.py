@@ -1,0 +1,220 @@
+"""The local student: a GGUF in llama.cpp, in this process."""
+
+import asyncio
+import codecs
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import cast
+
+from agent.formats import FORMATS, Format, format_of
+from agent.message import Message, ToolSchema
+from agent.model import Event, ModelError, Stop, Text, Usage
+from agent.models.llama_runtime import Cancelled, LlamaRuntime
+from agent.models.settings import ModelSettings
+from agent.parse import Splitter
+from agent.template import Unrenderable, render
+from sandbox.refused import Refused
+
+_ROOM = 32
+"""Tokens that an answer needs at least."""
+
+
+class LlamaModel:
+    """A model on this machine. Answers one conversation at a time; others wait.
+
+    What two prompts have in common at their beginning is evaluated once: on a history that only
+    grows, a step costs its new tokens. Does not cover: several prompts in memory at a time.
+    """
+
+    def __init__(
+        self,
+        gguf: Path,
+        adapter: Path | None = None,
+        *,
+        settings: ModelSettings | None = None,
+        name: str = "",
+    ) -> None:
+        """Load a model.
+
+        Args:
+            gguf: the weights; the file's own chat template is used.
+            adapter: a LoRA adapter for them, also GGUF.
+            settings: lengths, temperature, seed, threads, format of tool calls.
+            name: for `local:<name>`; the file's name if empty.
+
+        Raises:
+            Refused: a file is missing, broken, or not for chatting.
+        """
+        self.name = f"local:{name or gguf.stem}"
+        self._settings = settings or ModelSettings()
+        if self._settings.tool_format not in ("", *FORMATS):
+            raise Refused(
+                f"There is no tool format {self._settings.tool_format!r}: use one of "
+                f"{', '.join(FORMATS)}."
+            )
+        # llama.cpp is used from this one thread only, so that requests queue up by themselves.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="llama")
+        self._runtime = self._open(gguf, adapter)
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema]
+    ) -> AsyncIterator[Event]:
+        """Answer the conversation. Cancelling stops within one token.
+
+        Raises:
+            ModelError: the conversation does not fit, or the template refuses it.
+        """
+        loop, cancelled = asyncio.get_running_loop(), threading.Event()
+        queue: asyncio.Queue[Event | None] = asyncio.Queue()
+
+        def post(event: Event | None) -> None:
+            # The loop may be closed by the time that a cancelled answer notices.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(queue.put_nowait, event)
+
+        def work() -> None:
+            for event in self._answer(messages, tools, cancelled):
+                post(event)
+
+        job = self._thread.submit(work)
+        job.add_done_callback(lambda job: post(None))
+        try:
+            while (event := await queue.get()) is not None:
+                yield event
+            job.result()
+        finally:
+            cancelled.set()
+
+    def prompt_tokens(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[ToolSchema],
+        add_generation_prompt: bool = True,
+    ) -> list[int]:
+        """Exactly the tokens that the model is fed for a conversation.
+
+        Raises:
+            ModelError: the template refuses it.
+        """
+        runtime = self._runtime
+        try:
+            text = render(
+                runtime.template,
+                messages,
+                tools,
+                add_generation_prompt=add_generation_prompt,
+                bos=runtime.bos,
+                eos=runtime.eos,
+            )
+        except Unrenderable as error:
+            raise ModelError(
+                f"The chat template of {self.name} refuses this conversation: {error}."
+            ) from error
+        return runtime.tokens(text)
+
+    def swap(self, gguf: Path, adapter: Path | None, *, name: str = "") -> float:
+        """Change adapter, or model and adapter, and forget what the old weights computed.
+
+        Waits for an answer that is being written. Returns the seconds that the change took.
+
+        Raises:
+            Refused: a file is missing or broken; the old weights stay in use.
+        """
+        seconds = self._thread.submit(self._swap, gguf, adapter).result()
+        self.name = f"local:{name or gguf.stem}"
+        return seconds
+
+    async def close(self) -> None:
+        """Free the memory, after the answer that is being written."""
+        await asyncio.wrap_future(self._thread.submit(self._runtime.close))
+        self._thread.shutdown()
+
+    def _open(self, gguf: Path, adapter: Path | None) -> LlamaRuntime:
+        runtime = LlamaRuntime(gguf, self._settings.context, self._settings.threads)
+        try:
+            if adapter:
+                runtime.adapt(adapter)
+        except Refused:
+            runtime.close()
+            raise
+        return runtime
+
+    def _swap(self, gguf: Path, adapter: Path | None) -> float:
+        began = time.perf_counter()
+        if gguf == self._runtime.gguf:
+            self._runtime.adapt(adapter)
+        else:
+            # The new one first: if it cannot be loaded, the old one is still there.
+            new = self._open(gguf, adapter)
+            self._runtime.close()
+            self._runtime = new
+        return time.perf_counter() - began
+
+    def _answer(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema], cancelled: threading.Event
+    ) -> Iterator[Event]:
+        """The whole answer; runs in the model's thread."""
+        runtime = self._runtime
+        prompt = self.prompt_tokens(messages, tools)
+        if len(prompt) + _ROOM > runtime.size:
+            raise ModelError(
+                f"The conversation has {len(prompt)} tokens and {self.name} has room for "
+                f"{runtime.size}: start a new conversation or raise the context in the settings."
+            )
+        form = cast(Format, self._settings.tool_format) or format_of(runtime.template)
+        splitter = Splitter(form, message=len(messages), tools=tools) if tools else None
+        try:
+            reused = runtime.feed(prompt, cancelled)
+            written = _Written()
+            for piece in self._pieces(prompt, cancelled, written):
+                if text := splitter.feed(piece) if splitter else piece:
+                    yield Text(text)
+        except Cancelled:
+            return
+        yield Usage(len(prompt), written.tokens, reused, 0.0)
+        yield from _ending(splitter, written.ended)
+
+    def _pieces(
+        self, prompt: Sequence[int], cancelled: threading.Event, written: "_Written"
+    ) -> Iterator[str]:
+        """The text of the answer, token by token as far as characters are whole."""
+        runtime, settings = self._runtime, self._settings
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        limit = min(settings.max_tokens, runtime.size - len(prompt))
+        with runtime.chooser(settings.temperature or 0.0, settings.seed) as choose:
+            while not cancelled.is_set():
+                token = choose()
+                written.tokens += 1
+                written.ended = runtime.ends(token)
+                if written.ended:
+                    break
+                yield decoder.decode(runtime.piece(token))
+                if written.tokens >= limit:
+                    break
+                runtime.extend([token])
+        yield decoder.decode(b"", final=True)
+
+
+class _Written:
+    """How much was written, and whether the model ended its turn."""
+
+    tokens = 0
+    ended = False
+
+
+def _ending(splitter: Splitter | None, ended: bool) -> Iterator[Event]:
+    """The calls of an answer and its stop."""
+    called = False
+    if splitter:
+        rest, parsed = splitter.finish()
+        if rest:
+            yield Text(rest)
+        yield from parsed.calls
+        if parsed.malformed:
+            yield parsed.malformed
+        called = bool(parsed.calls or parsed.malformed)
+    yield Stop("length" if not ended else "calls" if called else "end")

@@ -1,0 +1,280 @@
+"""llama.cpp in this process: one model, one context, at most one LoRA adapter.
+
+The high-level class of llama-cpp-python has no way to change adapters, redirects the whole
+process's output while it loads, and counts nothing; this is the part of the C API that we need.
+"""
+
+import ctypes
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sandbox.refused import Refused
+
+_BATCH = 512
+"""Tokens that are evaluated together."""
+_SMALL = 100_000_000
+"""Parameters below which threads wait for each other longer than they work; on a busy machine
+twenty times as long."""
+_ERROR = 4
+"""llama.cpp's log level."""
+_MOST = 16_384
+"""The context that is taken by default from a model trained for more: memory grows with it."""
+
+
+class Cancelled(Exception):
+    """Evaluation was stopped by the flag."""
+
+
+class LlamaRuntime:
+    """Weights and context. Not thread-safe: one thread at a time may use it."""
+
+    def __init__(self, gguf: Path, context: int = 0, threads: int = 0) -> None:
+        """Load a model.
+
+        Args:
+            gguf: the weights.
+            context: tokens; 0 takes what the model was trained for, at most 16,384.
+            threads: 0 chooses by the model's size and the machine's cores.
+
+        Raises:
+            Refused: the file is missing, broken, or not for chatting.
+        """
+        self._api = api = _library()
+        self.gguf = gguf
+        self._model = _loaded(gguf)
+        self._vocab = api.llama_model_get_vocab(self._model)
+        template = api.llama_model_chat_template(self._model, None)
+        if not template:
+            api.llama_model_free(self._model)
+            raise Refused(f"{gguf} carries no chat template: use a model made for chatting.")
+        self.template: str = template.decode()
+        self.bos = self._text(api.llama_vocab_bos(self._vocab))
+        self.eos = self._text(api.llama_vocab_eos(self._vocab))
+        self._context = self._open(context, threads)
+        self.size: int = api.llama_n_ctx(self._context)
+        """Of the context, in tokens."""
+        self.cells: list[int] = []
+        """The tokens whose keys and values are in the context's memory, in order."""
+        self._adapter: Any = None
+
+    def tokens(self, text: str) -> list[int]:
+        """Text as tokens, control tokens recognised; a BOS only where the vocabulary asks."""
+        data = text.encode()
+        room = len(data) + 2
+        buffer = (self._api.llama_token * room)()
+        asks = self._api.llama_vocab_get_add_bos(self._vocab)
+        bos = bool(asks and self.bos and not text.startswith(self.bos))
+        count = self._api.llama_tokenize(self._vocab, data, len(data), buffer, room, bos, True)
+        return buffer[:count]
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of a token; not always whole characters."""
+        buffer = ctypes.create_string_buffer(64)
+        size = self._api.llama_token_to_piece(self._vocab, token, buffer, 64, 0, True)
+        if size < 0:
+            buffer = ctypes.create_string_buffer(-size)
+            size = self._api.llama_token_to_piece(self._vocab, token, buffer, -size, 0, True)
+        return buffer.raw[:size]
+
+    def ends(self, token: int) -> bool:
+        """Whether a token ends a turn."""
+        return self._api.llama_vocab_is_eog(self._vocab, token)
+
+    def feed(self, prompt: Sequence[int], cancelled: threading.Event) -> int:
+        """Bring the memory to `prompt`, evaluating only what differs from what is there.
+
+        Returns the number of tokens that were reused.
+
+        Raises:
+            Cancelled: the flag was set before the end; the memory stays usable.
+            RuntimeError: llama.cpp failed.
+        """
+        pairs = zip(self.cells, prompt, strict=False)
+        same = next((at for at, (a, b) in enumerate(pairs) if a != b), None)
+        if same is None:
+            same = min(len(self.cells), len(prompt))
+        # The last token is evaluated again in any case: its logits are not kept.
+        self._cut(min(same, len(prompt) - 1))
+        reused = len(self.cells)
+
+        def is_cancelled(data: ctypes.c_void_p) -> bool:
+            return cancelled.is_set()
+
+        stop = self._api.ggml_abort_callback(is_cancelled)
+        # Only for prompts: it is asked at every node of the graph, which a single token would feel.
+        self._api.llama_set_abort_callback(self._context, stop, None)
+        try:
+            for at in range(reused, len(prompt), _BATCH):
+                self.extend(prompt[at : at + _BATCH])
+        finally:
+            never = self._api.ggml_abort_callback()
+            self._api.llama_set_abort_callback(self._context, never, None)
+        return reused
+
+    def extend(self, tokens: Sequence[int]) -> None:
+        """Evaluate tokens behind those in memory, at most a batch.
+
+        Raises:
+            Cancelled: evaluation was stopped; nothing was added.
+            RuntimeError: llama.cpp failed; nothing was added.
+        """
+        array = (self._api.llama_token * len(tokens))(*tokens)
+        code = self._api.llama_decode(
+            self._context, self._api.llama_batch_get_one(array, len(tokens))
+        )
+        if code:
+            self._cut(len(self.cells))
+            raise Cancelled if code == 2 else RuntimeError(f"llama.cpp failed with code {code}")
+        self.cells += tokens
+
+    @contextmanager
+    def chooser(self, temperature: float, seed: int) -> Generator[Callable[[], int]]:
+        """A way to choose the next token; at temperature 0 the likeliest one."""
+        api = self._api
+        chain = api.llama_sampler_chain_init(api.llama_sampler_chain_default_params())
+        if temperature > 0:
+            steps = [
+                api.llama_sampler_init_top_k(40),
+                api.llama_sampler_init_top_p(0.95, 1),
+                api.llama_sampler_init_min_p(0.05, 1),
+                api.llama_sampler_init_temp(temperature),
+                api.llama_sampler_init_dist(seed),
+            ]
+        else:
+            steps = [api.llama_sampler_init_greedy()]
+        for step in steps:
+            api.llama_sampler_chain_add(chain, step)
+        try:
+            yield lambda: api.llama_sampler_sample(chain, self._context, -1)
+        finally:
+            api.llama_sampler_free(chain)
+
+    def adapt(self, adapter: Path | None) -> None:
+        """Set the LoRA adapter, or none, and forget what the other weights computed.
+
+        Raises:
+            Refused: the adapter is missing, broken or not for this model; the old one stays.
+        """
+        api, new = self._api, None
+        if adapter:
+            _check(adapter)
+            _COMPLAINTS.clear()
+            new = api.llama_adapter_lora_init(self._model, os.fsencode(adapter))
+            if not new:
+                raise Refused(f"{adapter} is no adapter for {self.gguf}{_reason()}: make it again.")
+        held = (api.llama_adapter_lora_p_ctypes * 1)(new) if new else None
+        scales = (ctypes.c_float * 1)(1.0)
+        api.llama_set_adapters_lora(self._context, held, 1 if new else 0, scales)
+        if self._adapter:
+            api.llama_adapter_lora_free(self._adapter)
+        self._adapter = new
+        self._cut(0)
+
+    def close(self) -> None:
+        """Free the memory; closing again does nothing."""
+        if self._context:
+            if self._adapter:
+                self._api.llama_adapter_lora_free(self._adapter)
+            self._api.llama_free(self._context)
+            self._api.llama_model_free(self._model)
+        self._context = self._model = self._adapter = None
+
+    def _cut(self, keep: int) -> None:
+        """Drop everything from memory behind the first `keep` tokens."""
+        memory = self._api.llama_get_memory(self._context)
+        # Recurrent models cannot drop a part.
+        if keep == 0 or not self._api.llama_memory_seq_rm(memory, -1, keep, -1):
+            self._api.llama_memory_clear(memory, True)
+            keep = 0
+        del self.cells[keep:]
+
+    def _open(self, context: int, threads: int) -> Any:  # noqa: ANN401 - a C pointer
+        api = self._api
+        trained = api.llama_model_n_ctx_train(self._model)
+        options = api.llama_context_default_params()
+        options.n_ctx = context or min(trained, _MOST)
+        options.n_batch = options.n_ubatch = _BATCH
+        options.n_threads = options.n_threads_batch = threads or _threads(
+            api.llama_model_n_params(self._model)
+        )
+        _COMPLAINTS.clear()
+        opened = api.llama_init_from_model(self._model, options)
+        if not opened:
+            api.llama_model_free(self._model)
+            raise Refused(
+                f"{self.gguf} cannot be opened with a context of {options.n_ctx} tokens"
+                f"{_reason()}: set a smaller one."
+            )
+        return opened
+
+    def _text(self, token: int) -> str | None:
+        return self.piece(token).decode(errors="replace") if token >= 0 else None
+
+
+_KEPT: list[object] = []
+_COMPLAINTS: deque[str] = deque(maxlen=8)
+"""What llama.cpp said of errors lately; it is one per process, as its log is."""
+
+
+@cache
+def _library() -> Any:  # noqa: ANN401 - the bindings are generated and mostly untyped
+    """llama.cpp's C API, its log kept off the screen."""
+    try:
+        from llama_cpp import llama_cpp
+    except ImportError as error:
+        raise Refused(
+            "Local models need llama-cpp-python: install this program with its `local` extra."
+        ) from error
+
+    @llama_cpp.llama_log_callback
+    def listen(level: int, text: bytes, data: ctypes.c_void_p) -> None:
+        if level == _ERROR:
+            _COMPLAINTS.append(text.decode(errors="replace").strip())
+
+    llama_cpp.llama_log_set(listen, ctypes.c_void_p(0))
+    # The library keeps only a pointer: the callback must live as long as the process.
+    _KEPT.append(listen)
+    llama_cpp.llama_backend_init()
+    return llama_cpp
+
+
+def _loaded(gguf: Path) -> Any:  # noqa: ANN401 - a C pointer
+    _check(gguf)
+    api = _library()
+    _COMPLAINTS.clear()
+    model = api.llama_model_load_from_file(os.fsencode(gguf), api.llama_model_default_params())
+    if not model:
+        raise Refused(f"{gguf} cannot be loaded{_reason()}: get the file again.")
+    return model
+
+
+def _check(path: Path) -> None:
+    """Refuse what is plainly no GGUF before llama.cpp sees it."""
+    if not path.is_file():
+        raise Refused(f"There is no file {path}: give the path of a GGUF file.")
+    with path.open("rb") as file:
+        if file.read(4) != b"GGUF":
+            raise Refused(f"{path} is no GGUF file: give the path of one.")
+
+
+def _reason() -> str:
+    """The first complaint, which is the cause; the later ones only pass it on."""
+    if not _COMPLAINTS:
+        return ""
+    return f" ({_COMPLAINTS[0].rpartition(': ')[2].rstrip('.')})"
+
+
+def _threads(parameters: int) -> int:
+    """How many threads serve a model of this size best."""
+    if parameters < _SMALL:
+        return 1
+    able = getattr(os, "sched_getaffinity", None)
+    cores = len(able(0)) if able else os.cpu_count() or 1
+    # Twin threads of one core share its arithmetic units: on larger machines half is faster.
+    return cores if cores <= 4 else cores // 2

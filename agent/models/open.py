@@ -1,0 +1,83 @@
+"""Models by name: what `--teacher claude` or `model = "local:student.gguf"` means."""
+
+import os
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol, cast
+
+from agent.model import Model
+from agent.models.anthropic import AnthropicModel
+from agent.models.llama import LlamaModel
+from agent.models.openai import OPENAI, OpenAIModel
+from agent.models.settings import Endpoint, ModelSettings
+from sandbox.refused import Refused
+
+ALIASES = Path(__file__).with_name("aliases.toml")
+
+
+class OpenModel(Model, Protocol):
+    """A model that holds something: whoever opened it closes it."""
+
+    async def close(self) -> None:
+        """Let go of connections or memory; the model cannot be used afterwards."""
+        ...
+
+
+def open_model(spec: str, settings: ModelSettings | None = None) -> OpenModel:
+    """Open a model by its name. Nothing is sent yet; a local model is loaded.
+
+    Args:
+        spec: an alias, or `anthropic:<model>`, `openai:<model>`, `<endpoint>:<model>` for an
+            endpoint of the settings or of aliases.toml, or `local:<path of a GGUF file>`.
+        settings: how to reach it.
+
+    Raises:
+        Refused: the name is unknown, its key is missing, or the file cannot be loaded.
+    """
+    settings = settings or ModelSettings()
+    spec = aliases().get(spec, spec)
+    provider, _, model = spec.partition(":")
+    if not model:
+        raise Refused(f"There is no model {spec!r}: {_possible(settings)}.")
+    if provider == "anthropic":
+        base = settings.base_url or os.environ.get("ANTHROPIC_BASE_URL")
+        key = _key(spec, settings.api_key_env or "ANTHROPIC_API_KEY")
+        return AnthropicModel(model, key, replace(settings, base_url=base))
+    if provider == "openai":
+        return OpenAIModel(spec, *_openai(spec, settings), settings)
+    if provider == "local":
+        return LlamaModel(Path(model).expanduser(), settings=settings)
+    if endpoint := (_local_endpoints() | dict(settings.endpoints)).get(provider):
+        return OpenAIModel(spec, endpoint, _key(spec, endpoint.api_key_env), settings)
+    raise Refused(f"There is no provider {provider!r} for {spec!r}: {_possible(settings)}.")
+
+
+def aliases() -> dict[str, str]:
+    """The short names and what they stand for."""
+    return cast("dict[str, str]", tomllib.loads(ALIASES.read_text(encoding="utf-8"))["aliases"])
+
+
+def _local_endpoints() -> dict[str, Endpoint]:
+    table = tomllib.loads(ALIASES.read_text(encoding="utf-8"))["endpoints"]
+    return {name: Endpoint(url) for name, url in cast("dict[str, str]", table).items()}
+
+
+def _openai(spec: str, settings: ModelSettings) -> tuple[Endpoint, str]:
+    """OpenAI's own endpoint, or what the settings or the environment put in its place."""
+    base = settings.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI.base_url
+    endpoint = Endpoint(base, settings.api_key_env or OPENAI.api_key_env)
+    return endpoint, _key(spec, endpoint.api_key_env)
+
+
+def _key(spec: str, variable: str) -> str:
+    key = os.environ.get(variable, "").strip() if variable else ""
+    if variable and not key:
+        raise Refused(f"There is no key for {spec}: set the environment variable {variable}.")
+    return key
+
+
+def _possible(settings: ModelSettings) -> str:
+    names = ", ".join(aliases())
+    endpoints = ", ".join(f"{name}:…" for name in _local_endpoints() | dict(settings.endpoints))
+    return f"use {names}, or anthropic:…, openai:…, {endpoints}, local:PATH"
