@@ -20,7 +20,8 @@ from sandbox.sandbox import SandboxBroken
 
 PID_1 = (
     "/bin/sh", "-c",
-    r"""printf '\0' >&2; read -r go || exit; exec 3>&2 2>/dev/null; "$@" 2>&3 3>&-; exit $?""",
+    r"""printf '\0' >&2; read -r go || exit; exec 3>&2 2>/dev/null
+    (exec 2>&3 3>&-; exec "$@"); exit $?""",
     "sh",
 )  # fmt: skip
 """What goes between bubblewrap and the command. Its own messages go nowhere."""

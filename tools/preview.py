@@ -7,7 +7,7 @@ from tools.call import ToolCall, ToolError
 from tools.edit import edited
 from tools.files import written
 from tools.registry import default_tools
-from tools.textfile import TextFile, load
+from tools.textfile import TextFile, load, missing
 
 
 def preview(call: ToolCall, root: Path) -> str | None:
@@ -32,6 +32,8 @@ def _diff(name: str, arguments: dict[str, str], root: Path) -> str:
     try:
         file, old_name = load(path, root), f"a/{path}"
     except FileNotFoundError:
+        if name == "edit_file":
+            raise missing(path) from None
         file, old_name = TextFile(""), "/dev/null"
     if name == "edit_file":
         after = edited(file, path, arguments["old"], arguments["new"])[0]

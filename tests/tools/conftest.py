@@ -1,0 +1,26 @@
+"""A context on an empty workspace, and a short way to call a tool."""
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.backend import open_sandbox
+from tests.tools.calling import Call
+from tools.call import JSON, Observation, ToolCall
+from tools.registry import default_tools
+from tools.tool import Context, execute
+
+
+@pytest.fixture
+async def context(tmp_path: Path) -> Context:
+    root = tmp_path / "workspace"
+    root.mkdir()
+    return Context(await open_sandbox(root), root)
+
+
+@pytest.fixture
+def call(context: Context) -> Call:
+    async def make(name: str, **arguments: JSON) -> Observation:
+        return await execute(ToolCall("1", name, arguments), default_tools(), context)
+
+    return make
