@@ -1,18 +1,27 @@
 """Completion at the prompt: slash commands at the start of a line, paths anywhere."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
+COMMANDS = {
+    "/help": "show this",
+    "/model": "show the model, or go on with another: /model claude",
+    "/mode": "show what waits for your yes, or change it: /mode ask|edits|auto",
+    "/diff": "show what has changed in this conversation",
+    "/new": "begin a new conversation",
+    "/quit": "leave",
+}
+
 
 class Words(Completer):
     """Completes the word before the cursor."""
 
-    def __init__(self, root: Path, commands: Mapping[str, str]) -> None:
-        """Paths are relative to `root`; `commands` says what each slash command does."""
-        self._root, self._commands = root, commands
+    def __init__(self, root: Path) -> None:
+        """Paths are relative to `root`."""
+        self._root = root
 
     def get_completions(
         self, document: Document, complete_event: CompleteEvent
@@ -20,7 +29,7 @@ class Words(Completer):
         """What the word may become."""
         line = document.text_before_cursor
         if line.startswith("/") and " " not in line:
-            for name, about in self._commands.items():
+            for name, about in COMMANDS.items():
                 if name.startswith(line):
                     yield Completion(name, -len(line), display_meta=about)
             return

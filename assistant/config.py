@@ -131,7 +131,7 @@ def _with(config: Config, values: Mapping[str, object], source: str) -> Config:
             raise Refused(f"{source}: '{name}' is a section; write [{name}] above its keys.")
         old = getattr(config, name)
         pairs = cast("Mapping[str, object]", section)
-        new = dict(_checked(type(old), pairs, f"{source}: {name}"))
+        new = dict(_checked(old.__class__, pairs, f"{source}: {name}"))
         config = replace(config, **{name: replace(old, **new)})
     return config
 

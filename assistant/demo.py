@@ -26,7 +26,7 @@ from training.registry import Registry
 from training.retrain import Conduct, Outcome, retrain
 from training.scorecard import Scorecard
 
-RECIPE = Recipe(rank=8, alpha=16, epochs=4.0, evaluations=2)
+RECIPE = Recipe(rank=8, alpha=16, batch=1, learning_rate=2e-3, epochs=4.0, evaluations=2)
 """Small enough for two cores: the point is that every part is the real one."""
 
 

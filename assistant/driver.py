@@ -83,8 +83,9 @@ class Student:
         if id is None or id == self.version.id:
             return None
         version = self.registry.version(id)
-        weights = await asyncio.to_thread(self.registry.weights, version)
-        seconds = await self.model.swap(weights)
+        weights = self.registry.weights(version)
+        swap = self.model.swap
+        seconds = await asyncio.to_thread(swap, weights.gguf, weights.adapter, name=id)
         self.version = version
         return f"the student is now version {version.id} (swapped in {1000 * seconds:.1f} ms)"
 
@@ -119,7 +120,7 @@ def open_weights(weights: Weights, settings: ModelSettings) -> LlamaModel:
     Raises:
         Refused: a file cannot be loaded.
     """
-    return LlamaModel(weights.gguf, adapter=weights.adapter, settings=settings)
+    return LlamaModel(weights.gguf, weights.adapter, settings=settings, name=weights.version)
 
 
 def teacher_of(config: Config, spec: str) -> Callable[[Task], Model]:

@@ -1,10 +1,11 @@
-"""Slash commands of the chat."""
+"""What the slash commands do."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import get_args
 
 from agent.approval import Mode
+from assistant.completion import COMMANDS
 from assistant.prompt import Prompt
 from assistant.render import diff
 from assistant.session import Session
@@ -19,7 +20,7 @@ Ctrl-C stops the turn · Ctrl-D leaves · what you type during a turn is sent af
 
 
 @dataclass
-class Chat:
+class Desk:
     """What a slash command works on."""
 
     session: Session
@@ -31,57 +32,57 @@ class Chat:
         self.prompt.print(self.style(neutral(line), "dim") + "\n")
 
 
-async def _help(chat: Chat, argument: str) -> None:
-    lines = (f"{name:<8} {about}" for name, (about, _) in SLASH.items())
-    chat.prompt.print("\n".join(lines) + "\n\n" + KEYS)
-
-
-async def _model(chat: Chat, spec: str) -> None:
-    if spec:
-        await chat.session.drive(spec, chat.say)
-    chat.say(f"model: {chat.session.driver.label}")
-
-
-async def _mode(chat: Chat, name: str) -> None:
-    modes: dict[str, Mode] = {mode: mode for mode in get_args(Mode)}
-    if name and name not in modes:
-        raise Refused(f"There is no mode {name}: write /mode {'|'.join(modes)}.")
-    if name:
-        chat.session.agent.mode = modes[name]
-    chat.say(f"mode: {chat.session.agent.mode}")
-
-
-async def _diff(chat: Chat, argument: str) -> None:
-    text = diff(chat.session.diff(), chat.style)
-    chat.prompt.print(text or "nothing has changed\n")
-
-
-async def _new(chat: Chat, argument: str) -> None:
-    chat.session.restart()
-    chat.say("a new conversation")
-
-
-async def _quit(chat: Chat, argument: str) -> None:
-    chat.prompt.leave()
-
-
-SLASH: dict[str, tuple[str, Callable[[Chat, str], Awaitable[None]]]] = {
-    "/help": ("show this", _help),
-    "/model": ("show the model, or go on with another: /model claude", _model),
-    "/mode": ("show what waits for your yes, or change it: /mode ask|edits|auto", _mode),
-    "/diff": ("show what has changed in this conversation", _diff),
-    "/new": ("begin a new conversation", _new),
-    "/quit": ("leave", _quit),
-}
-
-
-async def obey(chat: Chat, line: str) -> None:
+async def obey(desk: Desk, line: str) -> None:
     """Do what a line that begins with a slash says.
 
     Raises:
         Refused: there is no such command, or it cannot be done.
     """
     name, _, argument = line.partition(" ")
-    if name not in SLASH:
+    if name not in _ACTIONS:
         raise Refused(f"There is no command {neutral(name)}: /help shows them.")
-    await SLASH[name][1](chat, argument.strip())
+    await _ACTIONS[name](desk, argument.strip())
+
+
+async def _help(desk: Desk, _: str) -> None:
+    lines = (f"{name:<8} {about}" for name, about in COMMANDS.items())
+    desk.prompt.print("\n".join(lines) + "\n\n" + KEYS)
+
+
+async def _model(desk: Desk, spec: str) -> None:
+    if spec:
+        await desk.session.drive(spec, desk.say)
+    desk.say(f"model: {desk.session.driver.label}")
+
+
+async def _mode(desk: Desk, name: str) -> None:
+    modes: dict[str, Mode] = {mode: mode for mode in get_args(Mode)}
+    if name and name not in modes:
+        raise Refused(f"There is no mode {neutral(name)}: write /mode {'|'.join(modes)}.")
+    if name:
+        desk.session.agent.mode = modes[name]
+    desk.say(f"mode: {desk.session.agent.mode}")
+
+
+async def _diff(desk: Desk, _: str) -> None:
+    text = diff(desk.session.diff(), desk.style)
+    desk.prompt.print(text or "nothing has changed\n")
+
+
+async def _new(desk: Desk, _: str) -> None:
+    desk.session.restart()
+    desk.say("a new conversation")
+
+
+async def _quit(desk: Desk, _: str) -> None:
+    desk.prompt.leave()
+
+
+_ACTIONS: dict[str, Callable[[Desk, str], Awaitable[None]]] = {
+    "/help": _help,
+    "/model": _model,
+    "/mode": _mode,
+    "/diff": _diff,
+    "/new": _new,
+    "/quit": _quit,
+}

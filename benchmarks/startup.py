@@ -42,7 +42,8 @@ def prompted(home: str) -> float:
     child: pexpect.spawn[str] = pexpect.spawn(
         COMMAND, ["--model", "openai:none"], env=environment, cwd=home, timeout=30, encoding="utf-8"
     )
-    child.expect("> ")
+    # The prompt is drawn in pieces: the status line, then the mark.
+    child.expect("loading.*>")
     took = time.perf_counter() - began
     child.close(force=True)
     return took

@@ -1,0 +1,90 @@
+"""What a line that was entered leads to: a turn of the conversation, or a slash command."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.model import Event, ModelError
+from assistant.config import Config
+from assistant.consent import consent
+from assistant.prompt import Prompt
+from assistant.render import Renderer
+from assistant.session import Session
+from assistant.slash import Desk, obey
+from assistant.style import Look, Style
+from assistant.untrusted import neutral
+from sandbox.refused import Refused
+from sandbox.sandbox import SandboxBroken
+from tools.call import Observation, ToolCall
+
+
+@dataclass
+class Chat:
+    """A session at a prompt."""
+
+    session: Session
+    prompt: Prompt
+    style: Style
+    renderer: Renderer
+
+    @staticmethod
+    async def open(
+        config: Config, root: Path, prompt: Prompt, style: Style, resume: bool
+    ) -> "Chat":
+        """Open the session behind a prompt.
+
+        Raises:
+            Refused: no sandbox, no such model, or a home that cannot be used.
+        """
+        renderer = Renderer(prompt.print, style)
+
+        def show(event: Event | Observation) -> None:
+            renderer(event)
+            prompt.redraw()
+
+        def say(line: str) -> None:
+            prompt.print(style(neutral(line), "dim") + "\n")
+
+        session = await Session.open(config, root, show, say, resume)
+        return Chat(session, prompt, style, renderer)
+
+    async def work(self, text: str) -> None:
+        """Do what was entered, to its end; what goes wrong is shown."""
+        try:
+            if text.startswith("/"):
+                await obey(Desk(self.session, self.prompt, self.style), text)
+            else:
+                await self._ask(text)
+        except (Refused, ModelError, SandboxBroken) as error:
+            self.renderer.end()
+            self._line(str(error), "red")
+        finally:
+            self.renderer.end()
+
+    @property
+    def tail(self) -> str:
+        """What is going on in the turn and not printed yet."""
+        return self.renderer.tail
+
+    @property
+    def status(self) -> str:
+        """Model, sandbox, mode, tokens and cost."""
+        usage, agent = self.renderer.usage, self.session.agent
+        cost = "no price known" if usage.cost is None else f"${usage.cost:.2f}"
+        tokens = f"{usage.input + usage.output:,} tokens"
+        place = f"{agent.context.sandbox.name} · {agent.mode}"
+        return neutral(f"{self.session.driver.label} · {place} · {tokens} · {cost}")
+
+    async def _ask(self, text: str) -> None:
+        stop = await self.session.ask(text, self._decide)
+        self.renderer.end()
+        if stop != "end":
+            self._line(f"the turn ended early: {stop}", "yellow")
+        if news := await self.session.follow():
+            self._line(news, "green")
+
+    async def _decide(self, waiting: Sequence[ToolCall]) -> Mapping[str, str]:
+        return await consent(waiting, self.session.agent, self.prompt, self.style)
+
+    def _line(self, line: str, look: Look) -> None:
+        self.prompt.print(self.style(neutral(line), look) + "\n")
