@@ -6,6 +6,7 @@ file size. Does not hold: the size of the workspace is not limited, there is no 
 started as root the commands are root to the kernel (without capabilities, mapped to uid 1000).
 """
 
+import asyncio
 import itertools
 import signal
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ from sandbox.sandbox import SandboxBroken
 
 @dataclass
 class Bubblewrap:
-    """Runs commands with `bwrap`; holds nothing open between them."""
+    """Runs commands with `bwrap`; nothing is held open between them."""
 
     root: Path
     interpreter: Interpreter
@@ -37,6 +38,8 @@ class Bubblewrap:
     workdir: str = mounts.WORKDIR
     python: str = field(init=False, default="")
     _system: tuple[str, ...] = field(init=False, default=())
+    _running: set[asyncio.Future[Ended]] = field(init=False, default_factory=lambda: set())
+    _closed: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         """What never changes between commands is put together once."""
@@ -84,14 +87,26 @@ class Bubblewrap:
             limits.output_bytes,
             group.join if group else lambda pid: None,
         )
+        task = asyncio.ensure_future(run_process(job))
+        self._running.add(task)
         try:
-            return _completed(await run_process(job), group, limits)
+            return _completed(await task, group, limits)
+        except asyncio.CancelledError:
+            if self._closed:
+                raise SandboxBroken("The sandbox was closed while a command ran.") from None
+            raise
         finally:
+            self._running.discard(task)
+            mounts.forget_common_directory(self.root)
             if group:
                 await group.remove()
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """Kill what still runs; whoever waits for it gets SandboxBroken. Safe to call twice."""
+        self._closed = True
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
 
     def _environment(self) -> dict[str, str]:
         """What every command finds in its environment."""

@@ -1,4 +1,4 @@
-"""What commands see of the machine: lists of bubblewrap arguments, and nothing that runs."""
+"""What commands see of the machine, as lists of bubblewrap arguments."""
 
 import os
 import shutil
@@ -111,7 +111,20 @@ def _git(root: Path) -> tuple[str, ...]:
         arguments += ["--remount-ro", f"{inside}/hooks"]
     config = folder / "config"
     source = config if config.is_file() else _OURS / "empty"
-    return (*arguments, "--ro-bind", str(source), f"{inside}/config")
+    arguments += ["--ro-bind", str(source), f"{inside}/config"]
+    for part in ("config.worktree", "modules", "worktrees"):
+        arguments += ["--ro-bind-try", str(folder / part), f"{inside}/{part}"]
+    return tuple(arguments)
+
+
+def forget_common_directory(root: Path) -> None:
+    """Remove `.git/commondir`: git would take another folder's configuration for its own.
+
+    A repository's main folder never has one, and a file that is not there cannot be protected.
+    """
+    pointer = root / ".git/commondir"
+    if pointer.is_symlink() or pointer.is_file():
+        pointer.unlink()
 
 
 def bubblewrap() -> str | None:

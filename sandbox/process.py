@@ -142,6 +142,7 @@ async def _spawn(line: Sequence[str], status: int) -> asyncio.subprocess.Process
             stderr=pipe,
             env=_ENVIRONMENT,
             cwd="/",
+            start_new_session=True,  # Ctrl-C is meant for us.
             pass_fds=(status,),
         )
     except OSError as error:

@@ -56,7 +56,8 @@ async def verify(check: Check, root: Path, start: Mapping[str, str]) -> Verdict:
     try:
         copy = folder / "workspace"
         await asyncio.to_thread(_copy, root, copy)
-        failures = await _judge(check, copy, dict(start) | check.protected, began)
+        known = {str(Path(path)): text for path, text in (dict(start) | check.protected).items()}
+        failures = await _judge(check, copy, known, began)
         verdict = Verdict("fail" if failures else "pass", tuple(failures))
     except _TooLarge as error:
         verdict = Verdict("fail", (str(error),))
@@ -158,6 +159,7 @@ def _copy(source: Path, target: Path) -> None:
 
 def _restore(copy: Path, protected: Mapping[str, str], start: Mapping[str, str]) -> None:
     """Put the protected files back, and whatever else could steer the run."""
+    tests = {str(Path(path)) for path in protected}
     for folder, folders, files in os.walk(copy):
         for item in (*folders, *files):
             path = Path(folder, item)
@@ -170,7 +172,7 @@ def _restore(copy: Path, protected: Mapping[str, str], start: Mapping[str, str])
                     path.unlink()
         folders[:] = [item for item in folders if Path(folder, item).is_dir()]
     for path, text in start.items():
-        if path in protected or _steers(path):
+        if path in tests or _steers(path):
             place(copy, path, text)
 
 

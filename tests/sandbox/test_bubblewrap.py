@@ -3,9 +3,11 @@
 import asyncio
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -167,6 +169,17 @@ async def test_git_works_but_what_it_runs_cannot_be_planted(repository: Path) ->
     assert not (repository / ".git/hooks/pre-commit").exists()
 
 
+async def test_another_folder_cannot_become_the_configuration(repository: Path) -> None:
+    sandbox = await open_sandbox(repository)
+    plant = (
+        "cp -r .git evil; git config -f evil/config user.name evil; echo ../evil > .git/commondir"
+    )
+    assert (await sandbox.run(["sh", "-c", f"{plant}; git config user.name"])).stdout == "evil\n"
+    line = ["git", "-C", str(repository), "config", "user.name"]
+    name = subprocess.run(line, capture_output=True, check=False).stdout
+    assert name != b"evil\n"
+
+
 async def test_hooks_cannot_be_planted_where_there_are_none(repository: Path) -> None:
     shutil.rmtree(repository / ".git/hooks")
     sandbox = await open_sandbox(repository)
@@ -216,6 +229,39 @@ async def test_a_broken_sandbox_is_not_a_failed_command(tmp_path: Path) -> None:
 async def test_a_command_that_cannot_be_started_at_all_is_broken(sandbox: Sandbox) -> None:
     with pytest.raises(SandboxBroken, match="could not be started"):
         await sandbox.run(["echo", "x" * 2**22])
+
+
+async def test_closing_ends_what_runs(sandbox: Sandbox) -> None:
+    task = asyncio.create_task(sandbox.run(["sleep", "60"]))
+    await asyncio.sleep(0.1)
+    await sandbox.close()
+    await sandbox.close()
+    with pytest.raises(SandboxBroken, match="was closed"):
+        await task
+
+
+def test_control_c_is_not_for_the_command(tmp_path: Path) -> None:
+    script = f"""
+import asyncio, pathlib, signal
+from sandbox.backend import open_sandbox
+async def main():
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, lambda: None)
+    sandbox = await open_sandbox(pathlib.Path({str(tmp_path)!r}))
+    print("open", flush=True)
+    print((await sandbox.run(["sh", "-c", "sleep 0.5; echo whole"])).stdout)
+asyncio.run(main())
+"""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert parent.stdout
+    assert parent.stdout.readline() == b"open\n"
+    time.sleep(0.2)
+    os.killpg(parent.pid, signal.SIGINT)
+    assert parent.communicate()[0] == b"whole\n\n"
 
 
 def _reachable(path: Path) -> bool:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.bubblewrap import Bubblewrap
+from sandbox.cgroup import Controllers
 from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox
 
@@ -52,6 +54,15 @@ async def test_memory_of_one_process(sandbox: Sandbox) -> None:
     assert not completed.ok
     assert "got it" not in completed.stdout
     assert "emory" in completed.stderr
+
+
+async def test_memory_of_one_process_where_there_are_no_groups(sandbox: Sandbox) -> None:
+    assert isinstance(sandbox, Bubblewrap)
+    sandbox.controllers = Controllers(None, None, unified=False)
+    code = "x = bytearray(400 * 2**20); print('got it')"
+    completed = await sandbox.run(["python3", "-c", code], limits=Limits(memory_mb=200))
+    assert completed.exit_code == 1
+    assert "MemoryError" in completed.stderr
 
 
 async def test_memory_within_the_limit_is_given(sandbox: Sandbox) -> None:
