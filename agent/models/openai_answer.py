@@ -27,6 +27,7 @@ class OpenAIAnswer:
         self._message = message
         self._calls: list[Wire] = []
         self._usage: Wire = {}
+        self._counts = 0
         self._stop = ""
         self._refused = False
 
@@ -38,7 +39,9 @@ class OpenAIAnswer:
         """
         try:
             wire = cast("Wire", chunk)
-            self._usage = wire.get("usage") or self._usage
+            if counted := wire.get("usage"):
+                self._usage = counted
+                self._counts += 1
             for choice in _objects(wire.get("choices")):
                 yield from self._grown(choice.get("delta") or choice.get("message") or {})
                 self._stop = choice.get("finish_reason") or self._stop
@@ -51,7 +54,8 @@ class OpenAIAnswer:
         Raises:
             Cut: the answer has no end.
         """
-        if not self._stop or self._stop == "error":
+        # Some servers give no reason; then a count, which is sent once, at the end, is an end.
+        if self._stop == "error" or not (self._stop or self._counts == 1):
             raise Cut("the stream ended too early")
         for number, call in enumerate(self._calls):
             identity = call["id"] or f"call_{self._message}_{number}"
@@ -96,7 +100,9 @@ class OpenAIAnswer:
             self._calls.append(call)
         function: Wire = fragment.get("function") or {}
         call["id"] = identity or call["id"]
-        call["name"] = _text(call["name"]) + _text(function.get("name"))
+        if (name := _text(function.get("name"))) != call["name"]:
+            # Most send it once, some repeat it with every piece.
+            call["name"] = _text(call["name"]) + name
         call["arguments"] = _text(call["arguments"]) + _text(function.get("arguments"))
 
 

@@ -27,6 +27,8 @@ class Reply:
     body: bytes = b""
     """What to send instead of all this."""
     content_type: str = "text/event-stream"
+    encoding: str = ""
+    """Of the body, as in `content-encoding`."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,8 @@ class _Handler(BaseHTTPRequestHandler):
             events = self.owner.events(reply, request, f"answer_{number}")
         self.send_response(200)
         self.send_header("content-type", reply.content_type)
+        if reply.encoding:
+            self.send_header("content-encoding", reply.encoding)
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
         for position, event in enumerate(events):

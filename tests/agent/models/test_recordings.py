@@ -1,0 +1,210 @@
+"""Recorded traffic of providers, replayed over a socket; the SDKs' own readers are the judge."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import anthropic
+import openai
+import pytest
+import yaml
+from anthropic.types import ToolUseBlock
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types.chat import ChatCompletion
+
+from agent.lenient import arguments
+from agent.message import calls, user
+from agent.model import Reply as Got
+from agent.model import Thinking, answer
+from agent.models.anthropic import AnthropicModel
+from agent.models.openai import OpenAIModel
+from agent.models.settings import Endpoint, ModelSettings
+from tests.servers import anthropic_server
+from tests.servers.model_server import ModelServer, Reply
+from tools.call import JSON
+
+DATA = Path(__file__).resolve().parents[3].parent / "shared/data"
+Protocol = Literal["messages", "chat completions", "responses", "other"]
+KEY = "sk-recorded"
+
+
+@dataclass(frozen=True)
+class Recording:
+    name: str
+    protocol: Protocol
+    reply: Reply
+
+
+def recordings() -> Iterator[Recording]:
+    for path in sorted(DATA.glob("wire_*/**/*.yaml")):
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        for number, entry in enumerate(content["interactions"]):
+            address: str = entry["request"].get("uri") or entry["request"]["url"]
+            yield Recording(f"{path.stem}-{number}", protocol(address), reply(entry["response"]))
+    for path in sorted(DATA.glob("wire_anthropic_sdk/**/*.txt")):
+        if path.name != "SOURCE.txt":
+            yield Recording(path.stem, "messages", Reply(body=path.read_bytes()))
+
+
+def protocol(address: str) -> Protocol:
+    if address.endswith("/messages"):
+        return "messages"
+    if address.endswith("/chat/completions"):
+        return "chat completions"
+    return "responses" if address.endswith("/responses") else "other"
+
+
+def reply(response: dict[str, Any]) -> Reply:
+    """Both kinds of cassettes: vcrpy's and go-vcr's."""
+    body: Any = response["body"]
+    text: str | bytes = body if isinstance(body, str) else body.get("string", b"")
+    headers: dict[str, list[str]] = {k.lower(): v for k, v in response["headers"].items()}
+    return Reply(
+        body=text.encode() if isinstance(text, str) else text,
+        content_type=headers.get("content-type", ["text/event-stream"])[0],
+        encoding=headers.get("content-encoding", [""])[0],
+    )
+
+
+ALL = list(recordings())
+OURS = [r for r in ALL if r.protocol in ("messages", "chat completions")]
+passed: list[str] = []
+
+# A server that repeats id and name with every fragment: the SDK joins them to "00" and
+# "llm_versionllm_version".
+MISJUDGED: dict[str, list[tuple[str, str, dict[str, JSON]]]] = {
+    "test_tools_streaming_variant_a-0": [("0", "llm_version", {})]
+}
+
+
+@dataclass(frozen=True)
+class Expected:
+    text: str
+    calls: list[tuple[str, str, dict[str, JSON]]]
+    stop: str
+    tokens: tuple[int, int, int]
+    thinking: str = ""
+
+
+def of(got: Got, thinking: str) -> Expected:
+    made = [(call.id, call.name, call.arguments) for call in calls(got.message)]
+    usage = got.usage
+    tokens = (usage.input, usage.output, usage.cached)
+    return Expected(got.message["content"], made, got.stop, tokens, thinking)
+
+
+STOPS = {
+    "end_turn": "end", "stop_sequence": "end", "tool_use": "calls", "max_tokens": "length",
+    "stop": "end", "tool_calls": "calls", "length": "length",
+}  # fmt: skip
+
+
+async def by_anthropic(url: str, whole: bool) -> Expected:
+    client = anthropic.AsyncAnthropic(api_key=KEY, base_url=url)
+    asked = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
+    async with client:
+        create = cast(Any, client.messages)
+        if whole:
+            message = cast(anthropic.types.Message, await create.create(**asked))
+        else:
+            async with create.stream(**asked) as stream:
+                message = cast(anthropic.types.Message, await stream.get_final_message())
+    usage = message.usage
+    read, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
+    blocks = message.content
+    return Expected(
+        "".join(block.text for block in blocks if block.type == "text"),
+        [
+            (block.id, block.name, cast("dict[str, JSON]", block.input))
+            for block in blocks
+            if isinstance(block, ToolUseBlock)
+        ],
+        STOPS[str(message.stop_reason)],
+        (usage.input_tokens + read + written, usage.output_tokens, read),
+        "".join(block.thinking for block in blocks if block.type == "thinking"),
+    )
+
+
+async def by_openai(url: str, whole: bool) -> Expected:
+    client = openai.AsyncOpenAI(api_key=KEY, base_url=url + "/v1")
+    asked = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+    thinking = ""
+    async with client:
+        create = cast(Any, client.chat.completions).create
+        if whole:
+            completion = cast(ChatCompletion, await create(**asked))
+        else:
+            state: Any = ChatCompletionStreamState()
+            async for chunk in await create(stream=True, **asked):
+                state.handle_chunk(chunk)
+                for choice in chunk.choices:
+                    thinking += getattr(choice.delta, "reasoning_content", None) or ""
+            completion = cast(ChatCompletion, state.get_final_completion())
+    message, usage = completion.choices[0].message, completion.usage
+    details = usage.prompt_tokens_details if usage else None
+    if whole:
+        thinking = getattr(message, "reasoning_content", None) or ""
+    return Expected(
+        message.content or "",
+        [
+            (call.id, call.function.name, arguments(call.function.arguments or ""))
+            for call in message.tool_calls or []
+            if call.type == "function"
+        ],
+        # Some servers give no reason.
+        STOPS[
+            completion.choices[0].finish_reason or ("tool_calls" if message.tool_calls else "stop")
+        ],
+        (
+            usage.prompt_tokens if usage else 0,
+            usage.completion_tokens if usage else 0,
+            (details.cached_tokens or 0) if details else 0,
+        ),
+        thinking,
+    )
+
+
+@pytest.mark.skipif(not OURS, reason="the shared data is not here")
+@pytest.mark.parametrize("recording", OURS, ids=lambda recording: recording.name)
+async def test_a_recording(recording: Recording):
+    whole = "json" in recording.reply.content_type
+    thoughts: list[str] = []
+    with ModelServer(anthropic_server.events, [recording.reply]) as server:
+        if recording.protocol == "messages":
+            settings = ModelSettings(base_url=server.url, retries=0)
+            model, judge = AnthropicModel("claude-haiku-4-5", KEY, settings), by_anthropic
+        else:
+            endpoint = Endpoint(server.url + "/v1")
+            model = OpenAIModel("openai:gpt-4o-mini", endpoint, KEY, ModelSettings(retries=0))
+            judge = by_openai
+        try:
+            got = await answer(
+                model,
+                [user("x")],
+                [],
+                lambda event: thoughts.append(event.text) if isinstance(event, Thinking) else None,
+            )
+            expected = await judge(server.url, whole)
+        finally:
+            await model.close()
+    right = MISJUDGED.get(recording.name, expected.calls)
+    assert of(got, "".join(thoughts)) == replace(expected, calls=right)
+    assert got.malformed is None
+    assert expected.text or expected.calls
+    passed.append(recording.name)
+
+
+@pytest.mark.skipif(not OURS, reason="the shared data is not here")
+def test_the_table(capsys: pytest.CaptureFixture[str]):
+    """Not a check of its own: says what was replayed and what was not, and why."""
+    why = {
+        "responses": "not supported yet: the Responses API",
+        "other": "no answer of a model: a file that was fetched",
+    }
+    with capsys.disabled():
+        print("\nprotocol           recordings  passed  ")
+        for name in ("messages", "chat completions", "responses", "other"):
+            names = [recording.name for recording in ALL if recording.protocol == name]
+            done = sum(name in passed for name in names)
+            print(f"{name:18} {len(names):10}  {done:6}  {why.get(name, '')}")
