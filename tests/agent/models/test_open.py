@@ -1,0 +1,109 @@
+from pathlib import Path
+
+import pytest
+
+from agent.message import user
+from agent.model import Usage, answer
+from agent.models.anthropic import AnthropicModel
+from agent.models.llama import LlamaModel
+from agent.models.open import aliases, open_model
+from agent.models.openai import OpenAIModel
+from agent.models.settings import Endpoint, ModelSettings
+from agent.prices import cost
+from sandbox.refused import Refused
+from tests.servers import anthropic_server, openai_server
+from tests.servers.model_server import ModelServer, Reply
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment of our own."""
+    for name in ("ANTHROPIC_BASE_URL", "OPENAI_BASE_URL", "OPENAI_API_KEY", "SPARE_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-one")
+
+
+async def test_every_alias_has_a_price_and_opens(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-two")
+    for alias, spec in aliases().items():
+        model = open_model(alias)
+        assert model.name == spec
+        provider, _, name = spec.partition(":")
+        assert cost(name, Usage(1000, 10, 500), provider=provider), alias
+        await model.close()
+
+
+async def test_providers(random_gguf: Path):
+    settings = ModelSettings(endpoints={"mine": Endpoint("http://127.0.0.1:9/v1")})
+    for spec, kind in [
+        ("anthropic:claude-new", AnthropicModel),
+        ("mine:qwen:7b", OpenAIModel),
+        ("ollama:qwen:7b", OpenAIModel),
+        (f"local:{random_gguf}", LlamaModel),
+    ]:
+        model = open_model(spec, settings)
+        assert isinstance(model, kind)
+        await model.close()
+    assert open_model("ollama:qwen:7b").name == "ollama:qwen:7b"
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("cloude", r"no model 'cloude': use claude, .*local:PATH\.$"),
+        ("nowhere:x", r"no provider 'nowhere' for 'nowhere:x': use claude, .*mine:…"),
+        ("anthropic:", "no model 'anthropic:'"),
+        ("gpt", r"no key for openai:.*OPENAI_API_KEY\.$"),
+        ("mine:x", r"no key for mine:x: set the environment variable SPARE_KEY\.$"),
+        ("local:/no/such.gguf", "There is no file /no/such.gguf"),
+    ],
+)
+def test_what_cannot_be_opened(spec: str, words: str):
+    settings = ModelSettings(endpoints={"mine": Endpoint("http://x/v1", "SPARE_KEY")})
+    with pytest.raises(Refused, match=words):
+        open_model(spec, settings)
+
+
+async def test_the_environment_moves_the_address(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-two")
+    for variable, path, events, spec in [
+        ("ANTHROPIC_BASE_URL", "", anthropic_server.events, "claude"),
+        ("OPENAI_BASE_URL", "/v1", openai_server.events, "gpt"),
+    ]:
+        with ModelServer(events, [Reply("Hi")]) as server:
+            monkeypatch.setenv(variable, server.url + path)
+            model = open_model(spec)
+            assert (await answer(model, [user("x")], [])).message["content"] == "Hi"
+            await model.close()
+        headers = {name.lower(): value for name, value in server.headers[0].items()}
+        assert "sk-" in headers.get("x-api-key", "") + headers.get("authorization", "")
+
+
+def test_prices():
+    dear = cost("claude-sonnet-5-5", Usage(1_000_000, 0), provider="anthropic")
+    cheap = cost("claude-sonnet-5-5", Usage(1_000_000, 0, 1_000_000), provider="anthropic")
+    written = cost("claude-sonnet-5-5", Usage(1_000_000), provider="anthropic", written=1_000_000)
+    assert dear
+    assert cheap
+    assert written
+    assert 0 < cheap < dear < written
+    assert cost("claude-sonnet-5-5", Usage(0, 1_000_000), provider="anthropic") == pytest.approx(
+        5 * dear
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "url"),
+    [
+        ("no-such-model", "anthropic", ""),
+        ("gpt-6-sol", "", "http://127.0.0.1:11434/v1"),
+        ("gpt-6-sol", "", ""),
+        ("qwen:7b", "no-such-provider", ""),
+    ],
+)
+def test_an_unknown_price_is_not_guessed(model: str, provider: str, url: str):
+    assert cost(model, Usage(10, 10), provider=provider, url=url) is None
+
+
+def test_a_known_endpoint_has_its_own_prices():
+    assert cost("moonshotai/kimi-k2", Usage(1000, 10), url="https://openrouter.ai/api/v1")
