@@ -53,20 +53,21 @@ def main() -> None:
 def train(job: Job) -> None:
     """Train in this process."""
     import torch
-    from transformers import Trainer, set_seed
+    from transformers import PrinterCallback, Trainer, set_seed
 
     set_seed(job.recipe.seed)
     cuda = torch.cuda.is_available()
-    rows = [_rows(job.rows / name) for name in ("train.npz", "eval.npz")]
+    rows = [labelled(job.rows / name) for name in ("train.npz", "eval.npz")]
     checkpoints = job.out.with_name(job.out.name + ".checkpoints")
     arguments = _arguments(job.recipe, len(rows[0]), checkpoints, cuda)
     trainer: Any = Trainer(
-        model=_model(job, cuda),
+        model=adapted(job, cuda),
         args=arguments,
         train_dataset=rows[0],
         eval_dataset=rows[1],
-        data_collator=_collate,
+        data_collator=collate,
     )
+    trainer.remove_callback(PrinterCallback)
     tokens = sum(len(row["input_ids"]) for row in rows[0])
     trainer.add_callback(_teller(arguments.max_steps, tokens))
     last = _last_checkpoint(checkpoints)
@@ -80,7 +81,7 @@ def train(job: Job) -> None:
     shutil.rmtree(checkpoints)
 
 
-def _model(job: Job, cuda: bool) -> Any:  # noqa: ANN401 - peft's
+def adapted(job: Job, cuda: bool) -> Any:  # noqa: ANN401 - peft's
     """The base, frozen and in 4 bits if the recipe says so, with a fresh adapter."""
     import peft
     import torch
@@ -162,7 +163,7 @@ def _arguments(recipe: Recipe, rows: int, folder: Path, cuda: bool) -> Any:  # n
     )
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def labelled(path: Path) -> list[dict[str, Any]]:
     """Ids and labels; a label is left out where the token is not trained."""
     import numpy
 
@@ -172,7 +173,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _collate(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def collate(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """A batch, padded on the right; padding is neither attended to nor trained."""
     import torch
 
