@@ -16,7 +16,6 @@ from agent.model import Event, ModelError, Stop, Text, Usage
 from agent.models.llama_runtime import Cancelled, LlamaRuntime
 from agent.models.settings import ModelSettings
 from agent.parse import Splitter
-from agent.template import Unrenderable, render
 from sandbox.refused import Refused
 
 _ROOM = 32
@@ -100,6 +99,9 @@ class LlamaModel:
         Raises:
             ModelError: the template refuses it.
         """
+        # Jinja comes with llama.cpp: without the `local` extra neither is there.
+        from agent.template import Unrenderable, render  # noqa: PLC0415
+
         runtime = self._runtime
         try:
             text = render(

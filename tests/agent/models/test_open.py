@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,3 +109,34 @@ def test_an_unknown_price_is_not_guessed(model: str, provider: str, url: str):
 
 def test_a_known_endpoint_has_its_own_prices():
     assert cost("moonshotai/kimi-k2", Usage(1000, 10), url="https://openrouter.ai/api/v1")
+
+
+WITHOUT = """
+import sys
+sys.modules["llama_cpp"] = sys.modules["jinja2"] = None
+from agent.models.open import open_model
+from sandbox.refused import Refused
+print(open_model("claude").name)
+try:
+    open_model("local:" + sys.argv[1])
+except Refused as error:
+    print(error)
+heavy = {"anthropic", "openai", "httpx2", "pydantic", "numpy", "genai_prices"}
+print(sorted(heavy & set(sys.modules)))
+"""
+
+
+def test_without_the_local_extra(random_gguf: Path):
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, str(random_gguf)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=Path(__file__).resolve().parents[3],
+        env={"ANTHROPIC_API_KEY": "sk-one"},
+    )
+    assert done.stderr == ""
+    name, refused, heavy = done.stdout.splitlines()
+    assert name == aliases()["claude"]
+    assert refused.startswith("Local models need llama-cpp-python")
+    assert heavy == "[]"
