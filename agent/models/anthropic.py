@@ -1,7 +1,7 @@
 """Claude, through Anthropic's Messages API."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agent.message import Message, ToolSchema
@@ -33,7 +33,7 @@ class AnthropicModel:
         )
         self._client: AsyncAnthropic | None = None
 
-    async def stream(
+    def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema]
     ) -> AsyncIterator[Event]:
         """Answer the conversation.
@@ -48,18 +48,17 @@ class AnthropicModel:
         if self._settings.temperature is not None:
             body["temperature"] = self._settings.temperature
 
-        def attempt(progress: Progress) -> AsyncIterator[Event]:
+        def attempt(progress: Progress) -> AsyncGenerator[Event]:
             return self._attempt(body, progress)
 
-        async for event in self._service.stream(attempt, AnthropicError):
-            yield event
+        return self._service.stream(attempt, AnthropicError)
 
     async def close(self) -> None:
         """Close the connections."""
         if self._client:
             await self._client.close()
 
-    async def _attempt(self, body: dict[str, Any], progress: Progress) -> AsyncIterator[Event]:
+    async def _attempt(self, body: dict[str, Any], progress: Progress) -> AsyncGenerator[Event]:
         from anthropic import AsyncStream
 
         client = self._connected()

@@ -1,7 +1,7 @@
 """GPT and every server that speaks OpenAI's Chat Completions."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,7 @@ class OpenAIModel:
         )
         self._client: AsyncOpenAI | None = None
 
-    async def stream(
+    def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema]
     ) -> AsyncIterator[Event]:
         """Answer the conversation.
@@ -51,11 +51,10 @@ class OpenAIModel:
 
         body = request(messages, tools) | self._options()
 
-        def attempt(progress: Progress) -> AsyncIterator[Event]:
+        def attempt(progress: Progress) -> AsyncGenerator[Event]:
             return self._attempt(body, len(messages), progress)
 
-        async for event in self._service.stream(attempt, OpenAIError):
-            yield event
+        return self._service.stream(attempt, OpenAIError)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -77,7 +76,7 @@ class OpenAIModel:
 
     async def _attempt(
         self, body: dict[str, Any], index: int, progress: Progress
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event]:
         from openai import AsyncStream
 
         # Plain objects instead of the SDK's models: those cost more than the rest of a step.

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import cast
 
@@ -26,7 +27,7 @@ class Progress:
     """The response has begun; up to there the SDK repeats requests by itself."""
 
 
-Attempt = Callable[[Progress], AsyncIterator[Event]]
+Attempt = Callable[[Progress], AsyncGenerator[Event]]
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Service:
     timeout: float
     retries: int
 
-    async def stream(self, attempt: Attempt, failure: type[Exception]) -> AsyncIterator[Event]:
+    async def stream(self, attempt: Attempt, failure: type[Exception]) -> AsyncGenerator[Event]:
         """The events of the first attempt that succeeds.
 
         An attempt is repeated only while nothing of its answer has been passed on, and only for
@@ -58,9 +59,11 @@ class Service:
         for number in range(self.retries + 1):
             progress, shown = Progress(), False
             try:
-                async for event in attempt(progress):
-                    shown = shown or not isinstance(event, Usage)
-                    yield event
+                # Closed at once, and the connection with it, when the consumer leaves.
+                async with aclosing(attempt(progress)) as events:
+                    async for event in events:
+                        shown = shown or not isinstance(event, Usage)
+                        yield event
                 return
             except broken as error:
                 again = progress.opened and not shown and number < self.retries

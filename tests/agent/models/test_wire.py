@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
@@ -220,6 +221,18 @@ async def test_cancelling_closes_the_connection(provider: str):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        deadline = time.monotonic() + 5
+        while not server.broken and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        assert server.broken == 1
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_leaving_closes_the_connection(provider: str):
+    long = Reply("word " * 60_000)
+    async with served(provider, [long], settings=replace(SETTINGS, timeout=9)) as (server, model):
+        async with aclosing(cast(AsyncGenerator[Event], model.stream([user("x")], []))) as events:
+            await anext(events)
         deadline = time.monotonic() + 5
         while not server.broken and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
