@@ -13,6 +13,7 @@ from tools.preview import preview
 from tools.tool import Effect
 
 KEYS = "y yes · n no · a always in this session"
+WHY = "why not? (Enter for no reason)"
 
 
 async def consent(
@@ -34,10 +35,9 @@ async def consent(
 
 async def _ask(call: ToolCall, agent: Agent, prompt: Prompt, style: Style) -> str:
     prompt.print(_shown(call, agent, style))
-    key = await prompt.choose(f"{headline(call)}? {KEYS}", "yna")
+    key, reason = await prompt.choose(f"{headline(call)}? {KEYS}", "yna", {"n": WHY})
     if key == "n":
-        reason = await prompt.line("why not? (Enter for no reason)")
-        return neutral(reason) or "no reason given"
+        return reason or "no reason given"
     if key == "a":
         agent.mode = _wider(call, agent)
         prompt.print(style(f"mode: {agent.mode}", "dim") + "\n")

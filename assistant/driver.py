@@ -71,7 +71,8 @@ class Student:
     @property
     def label(self) -> str:
         """The version, and whether it ever learnt anything."""
-        return f"student {self.version.id}" + (" (untrained)" if self.version.is_base else "")
+        name = "student" if self.version.id == "student" else f"student {self.version.id}"
+        return name + (" (untrained)" if self.version.is_base else "")
 
     async def follow(self) -> str | None:
         """Swap the active version in if it is another one than before.

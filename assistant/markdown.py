@@ -25,6 +25,10 @@ _LOOKS: dict[object, Look] = {
 }
 
 
+_SPAN = re.compile(r"`([^`]+)`|\*\*(\S(?:[^*]*\S)?)\*\*")
+"""Code, or strong words."""
+
+
 class Markdown:
     """Renders the lines of one answer; knows whether the next line is code."""
 
@@ -49,7 +53,10 @@ class Markdown:
             return self._style(text, "dim")
         if re.match(r"#{1,6} ", text):
             return self._style(text, "bold")
-        return re.sub(r"`([^`]+)`", lambda span: self._style(span[1], "cyan"), text)
+        return _SPAN.sub(self._span, text)
+
+    def _span(self, span: re.Match[str]) -> str:
+        return self._style(span[1], "cyan") if span[1] else self._style(span[2], "bold")
 
     def _code(self, text: str) -> str:
         self._block.append(text)

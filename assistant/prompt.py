@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,10 +34,13 @@ CALM = 0.7
 class _Question:
     text: str
     keys: str
-    """The keys that answer it; empty where a line of text does."""
-    answer: "asyncio.Future[str]"
+    more: Mapping[str, str]
+    """Key to a second question, which a line of text answers."""
+    answer: "asyncio.Future[tuple[str, str]]"
     opens: float
     """When keys begin to count, on the monotonic clock."""
+    key: str = ""
+    """The key that was pressed."""
 
 
 class Prompt:
@@ -110,24 +113,22 @@ class Prompt:
         """Ask `tail` and `status` again."""
         self._session.app.invalidate()
 
-    async def choose(self, text: str, keys: str) -> str:
-        """Ask a question that one of `keys` answers; what was being typed is kept."""
-        return await self._ask(text, keys)
+    async def choose(
+        self, text: str, keys: str, more: Mapping[str, str] | None = None
+    ) -> tuple[str, str]:
+        """Ask a question that one of `keys` answers; what was being typed is kept.
 
-    async def line(self, text: str) -> str:
-        """Ask a question that a line of text answers."""
-        return await self._ask(text, "")
-
-    async def _ask(self, text: str, keys: str) -> str:
+        A key in `more` asks for a line of text as well. Returns the key and that line.
+        """
         buffer = self._session.default_buffer
         kept, now = buffer.document, time.monotonic()
         buffer.reset()
         opens = now + CALM if now - self._typed < CALM else now
-        future = asyncio.get_running_loop().create_future()
-        self._question = _Question(text, keys, future, opens)
+        answer: asyncio.Future[tuple[str, str]] = asyncio.get_running_loop().create_future()
+        self._question = _Question(text, keys, more or {}, answer, opens)
         self.redraw()
         try:
-            return await future
+            return await answer
         finally:
             self._question = None
             buffer.reset(kept)
@@ -149,7 +150,7 @@ class Prompt:
 
     def _bindings(self) -> KeyBindings:
         bindings = KeyBindings()
-        choosing = Condition(lambda: bool(self._question and self._question.keys))
+        choosing = Condition(lambda: self._question is not None and not self._question.key)
         bindings.add("enter")(self._enter)
         bindings.add("escape", "enter")(_new_line)
         bindings.add("c-c")(self._interrupt)
@@ -162,22 +163,26 @@ class Prompt:
         buffer = event.current_buffer
         text = buffer.text.strip()
         if self._question:
-            self._answer(text)
-            return
-        if text:
+            self._answer(self._question, text)
+        elif text:
             buffer.append_to_history()
             buffer.reset()
             self.entered(text)
 
     def _choose(self, event: KeyPressEvent) -> None:
-        question = self._question
-        key = event.data.lower()
-        if question and key and key in question.keys and time.monotonic() >= question.opens:
-            self._answer(key)
+        question, key = self._question, event.data.lower()
+        if not (question and key and key in question.keys and time.monotonic() >= question.opens):
+            return
+        # At once, so that what is typed right after the key is part of the line.
+        question.key = key
+        if key in question.more:
+            question.text = question.more[key]
+        else:
+            self._answer(question, "")
 
-    def _answer(self, text: str) -> None:
-        if self._question and not self._question.answer.done():
-            self._question.answer.set_result(text)
+    def _answer(self, question: _Question, line: str) -> None:
+        if not question.answer.done():
+            question.answer.set_result((question.key, line))
 
     def _interrupt(self, event: KeyPressEvent) -> None:
         if event.current_buffer.text and not self._question:

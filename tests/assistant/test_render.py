@@ -1,0 +1,71 @@
+from agent.model import Event, Malformed, Stop, Text, Usage
+from assistant.render import Renderer, diff, summary
+from assistant.style import Style
+from tools.call import Observation, ToolCall
+
+PLAIN = Style(colours=False)
+READ = ToolCall("1", "read_file", {"path": "a.py"})
+
+
+def shown(*events: Event | Observation) -> tuple[str, Renderer]:
+    written: list[str] = []
+    renderer = Renderer(written.append, PLAIN)
+    for event in events:
+        renderer(event)
+    return "".join(written), renderer
+
+
+def test_only_whole_lines_are_written_and_the_rest_is_the_tail() -> None:
+    text, renderer = shown(Text("one\ntw"), Text("o"))
+    assert (text, renderer.tail) == ("one\n", "two")
+    renderer(Stop("end"))
+    assert renderer.tail == ""
+
+
+def test_a_call_is_the_tail_while_it_runs_and_one_line_afterwards() -> None:
+    text, renderer = shown(Text("Let me see."), READ)
+    assert (text, renderer.tail) == ("Let me see.\n", "… read_file a.py")
+    text, renderer = shown(READ, Observation("1", "read_file", "x = 1\ny = 2\n"))
+    assert (text, renderer.tail) == ("✓ read_file a.py · 2 lines\n", "")
+
+
+def test_a_failed_call_says_why() -> None:
+    text, _ = shown(READ, Observation("1", "read_file", "There is no a.py.", ok=False))
+    assert text == "✗ read_file a.py · There is no a.py.\n"
+
+
+def test_a_command_says_how_it_ended() -> None:
+    ended = Observation("1", "shell", "..F\n1 failed, 2 passed in 0.1s\n[exit code 1]")
+    assert summary(ended) == "exit code 1 · 1 failed, 2 passed in 0.1s"
+    assert summary(Observation("1", "shell", "[exit code 0]")) == "exit code 0"
+    assert summary(Observation("1", "shell", "")) == ""
+
+
+def test_what_models_and_tools_say_cannot_steer_the_terminal() -> None:
+    call = ToolCall("1", "shell", {"command": "echo \x1b[2J"})
+    text, renderer = shown(
+        Text("\x1b[2J\n\x1b]0;x"), call, Observation("1", "shell", "\x1b[1m\n[exit code 0]")
+    )
+    assert "\x1b" not in text + renderer.tail
+    assert "\x1b" not in diff("--- a\n+++ b\n+\x1b[2J\n", PLAIN)
+    _, renderer = shown(Text("\x1b[2J"))
+    assert "\x1b" not in renderer.tail
+
+
+def test_a_long_call_is_cut() -> None:
+    call = ToolCall("1", "run_python", {"code": "print(1)\n" * 50})
+    _, renderer = shown(call)
+    assert renderer.tail == "… run_python print(1)…"
+
+
+def test_usage_adds_up_and_an_unreadable_call_is_told() -> None:
+    text, renderer = shown(
+        Usage(10, 2, cost=0.5), Malformed("{", "no JSON"), Usage(20, 3, cost=0.5)
+    )
+    assert renderer.usage == Usage(30, 5, cost=1.0)
+    assert "cannot be read" in text
+
+
+def test_a_long_diff_says_what_is_left_out() -> None:
+    assert diff("+x\n" * 12, PLAIN, most=10).endswith("… and 2 lines more\n")
+    assert diff("-a\n+b\n", Style(colours=True)) == "\x1b[31m-a\x1b[0m\n\x1b[32m+b\x1b[0m\n"
