@@ -132,7 +132,14 @@ def _logits(gguf: Path, adapter: Path | None, context: int) -> Generator[Any, No
     import numpy
 
     try:
-        llama: Any = llama_cpp.Llama(str(gguf), n_ctx=context, logits_all=True, verbose=False)
+        llama: Any = llama_cpp.Llama(
+            str(gguf),
+            n_ctx=context,
+            logits_all=True,
+            # llama.cpp's threads spin; on small models that takes longer than the work.
+            n_threads_batch=1 if gguf.stat().st_size < 200_000_000 else None,
+            verbose=False,
+        )
     except ValueError as error:
         raise RuntimeError(f"llama.cpp cannot load {gguf}: {error}") from error
     handle: Any = None

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from agent.models.llama import LlamaModel
+from agent.models.settings import ModelSettings
 from distillation.dataset import Dataset
 from distillation.example import Example
 from training import parity
@@ -81,8 +83,12 @@ class Making:
         """Before training: if the tokens differ, the time would be lost."""
         path = self.folder / "parity.json"
         if not path.exists():
-            fed = parity.fed_by(self.base / "base.gguf")
-            equal = await asyncio.to_thread(parity.check, examples, chat, fed)
+            served = LlamaModel(self.base / "base.gguf", settings=ModelSettings(context=512))
+            try:
+                fed = served.prompt_tokens
+                equal = await asyncio.to_thread(parity.check, examples, chat, fed)
+            finally:
+                await served.close()
             path.write_text(json.dumps(equal), encoding="utf-8")
         equal = int(json.loads(path.read_text(encoding="utf-8")))
         text = f"llama.cpp is fed the training tokens: equal in {equal} of {len(examples)} episodes"

@@ -1,17 +1,14 @@
 """Whether llama.cpp is fed the tokens that training saw."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
 
 from agent.message import Message, ToolSchema
-from agent.template import render
 from distillation.example import Example
 from sandbox.refused import Refused
 from training.tokens import ChatTokenizer, RowRefused, trained_text
 
 Fed = Callable[[Sequence[Message], Sequence[ToolSchema]], list[int]]
-"""The tokens that a served student is prompted with."""
+"""The tokens that a served student is prompted with: `LlamaModel.prompt_tokens`."""
 
 
 def check(examples: Sequence[Example], chat: ChatTokenizer, fed: Fed) -> int:
@@ -43,20 +40,6 @@ def check(examples: Sequence[Example], chat: ChatTokenizer, fed: Fed) -> int:
                 )
         count += 1
     return count
-
-
-def fed_by(gguf: Path) -> Fed:
-    """The prompt tokens of a GGUF, by its own template and vocabulary."""
-    import llama_cpp
-
-    llama: Any = llama_cpp.Llama(str(gguf), vocab_only=True, verbose=False)
-    template: str = llama.metadata["tokenizer.chat_template"]
-
-    def fed(messages: Sequence[Message], tools: Sequence[ToolSchema]) -> list[int]:
-        text = render(template, messages, tools, add_generation_prompt=True)
-        return llama.tokenize(text.encode(), add_bos=False, special=True)
-
-    return fed
 
 
 def _first_difference(one: list[int], other: list[int]) -> int:
