@@ -10,7 +10,7 @@ from agent.agent import Agent
 from agent.episode import Episode, Step
 from agent.limits import EpisodeLimits, Limited, LimitReached
 from agent.message import Message, calls, observed, system, user
-from agent.model import Event
+from agent.model import ContextFull, Event
 from agent.prompt import system_prompt
 from agent.store import Store
 from agent.task import Task
@@ -75,6 +75,8 @@ class Conversation:
             return await self._turn(decide)
         except LimitReached as reached:
             return str(reached)
+        except ContextFull:
+            return "limit: context"
         finally:
             self._answer_open_calls()
 

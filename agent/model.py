@@ -14,6 +14,10 @@ class ModelError(Exception):
     """The model could not answer; the text is one sentence for people, without secrets."""
 
 
+class ContextFull(ModelError):
+    """The conversation does not fit into the model's window: a limit, and no fault."""
+
+
 @dataclass(frozen=True)
 class Text:
     """A piece of the answer, to be shown as it comes."""
@@ -106,6 +110,9 @@ async def answer(
 ) -> Reply:
     """Fold a model's stream into one reply, telling `listen` of each event as it comes.
 
+    Where one call cannot be read, the message has none: what was meant is not known, so no other
+    call of the same answer may run, and every call in a history needs its result.
+
     Raises:
         ModelError: from the model, or because its stream ended without a `Stop`.
     """
@@ -115,12 +122,13 @@ async def answer(
         events.append(event)
     if not events or not isinstance(stop := events[-1], Stop):
         raise ModelError(f"{model.name} stopped in the middle of its answer.")
-    message = assistant(
-        "".join(event.text for event in events if isinstance(event, Text)),
-        [event for event in events if isinstance(event, ToolCall)],
-    )
+    text = "".join(event.text for event in events if isinstance(event, Text))
+    malformed = next((event for event in events if isinstance(event, Malformed)), None)
+    if malformed:
+        message = assistant(text + malformed.text)
+    else:
+        message = assistant(text, [event for event in events if isinstance(event, ToolCall)])
     if stop.provider:
         message["provider"] = stop.provider
-    malformed = next((event for event in events if isinstance(event, Malformed)), None)
     usage = sum((event for event in events if isinstance(event, Usage)), Usage())
     return Reply(message, malformed, usage, stop.reason)

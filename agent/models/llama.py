@@ -12,7 +12,7 @@ from typing import cast
 
 from agent.formats import FORMATS, Format, format_of
 from agent.message import Message, ToolSchema
-from agent.model import Event, ModelError, Stop, Text, Usage
+from agent.model import ContextFull, Event, ModelError, Stop, Text, Usage
 from agent.models.llama_runtime import Cancelled, LlamaRuntime
 from agent.models.settings import ModelSettings
 from agent.parse import Splitter
@@ -163,7 +163,7 @@ class LlamaModel:
         runtime = self._runtime
         prompt = self.prompt_tokens(messages, tools)
         if len(prompt) + _ROOM > runtime.size:
-            raise ModelError(
+            raise ContextFull(
                 f"The conversation has {len(prompt)} tokens and {self.name} has room for "
                 f"{runtime.size}: start a new conversation or raise the context in the settings."
             )
@@ -186,7 +186,8 @@ class LlamaModel:
         """The text of the answer, token by token as far as characters are whole."""
         runtime, settings = self._runtime, self._settings
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        limit = min(settings.max_tokens, runtime.size - len(prompt))
+        # A quarter of the window at most: what comes after the answer needs room as well.
+        limit = min(settings.max_tokens, runtime.size // 4, runtime.size - len(prompt))
         with runtime.chooser(settings.temperature or 0.0, settings.seed) as choose:
             while not cancelled.is_set():
                 token = choose()

@@ -12,8 +12,8 @@ from agent.agent import Agent
 from agent.approval import Mode
 from agent.conversation import Conversation, begin
 from agent.limits import EpisodeLimits
-from agent.message import Message, ToolSchema, calls
-from agent.model import Event, Malformed, ModelError, Text, Usage
+from agent.message import Message, ToolSchema, assistant, calls
+from agent.model import Event, Malformed, ModelError, Usage
 from agent.models.scripted import Policy, ScriptedModel, reply
 from agent.store import Store
 from sandbox.backend import open_sandbox
@@ -95,11 +95,12 @@ async def test_where_nobody_can_be_asked_what_waits_is_denied(
 
 
 async def test_an_unreadable_call_is_told_so_and_is_never_trained(tmp_path: Path) -> None:
-    broken = (Text('<tool_call>{"name": '), Malformed('{"name": ', "cut short"))
+    broken = (*reply("Now. ", READ), Malformed('<tool_call>{"name": ', "cut short"))
     conversation, _ = await talk(tmp_path, [broken, reply("", WRITE), reply("Done.")], "auto")
     assert await conversation.ask("Write a.txt.") == "end"
     steps = conversation.episode.steps
     assert [step.trained for step in steps[2:5]] == [False, True, True]
+    assert steps[2].message == assistant('Now. <tool_call>{"name": ')
     assert "cut short" in steps[3].message["content"]
     assert (tmp_path / "work/a.txt").exists()
     await end(conversation)
