@@ -121,5 +121,9 @@ def _run(name: str, arguments: list[str]) -> int:
         help="change a setting for this run; may be given more than once",
     )
     options = parser.parse_args(arguments)
-    config = importlib.import_module("assistant.config").load(options.set)
+    settings = importlib.import_module("assistant.config")
+    config = settings.load(options.set)
+    if name != "doctor":
+        # The doctor says what is wrong with the home instead of stopping there.
+        settings.prepare(config.home)
     return command.run(options, config)

@@ -69,6 +69,22 @@ def home() -> Path:
     return user_data_path("assistant", appauthor=False)
 
 
+def prepare(home: Path) -> None:
+    """Make the home, so that what comes after can write there.
+
+    Raises:
+        Refused: it cannot be made, or nothing can be written in it.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = error.strerror
+    else:
+        problem = None if os.access(home, os.W_OK | os.X_OK) else "nothing can be written there"
+    if problem:
+        raise Refused(f"The home {home} cannot be used ({problem}): set ASSISTANT_HOME to another.")
+
+
 def load(changes: Iterable[str] = ()) -> Config:
     """Put the settings together; `changes` are the values of `--set`.
 
@@ -85,7 +101,7 @@ def load(changes: Iterable[str] = ()) -> Config:
 def _file(path: Path) -> dict[str, object]:
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise Refused(f"The settings {path} cannot be read: {error}.") from error
