@@ -208,7 +208,7 @@ async def test_a_half_call_is_malformed(told: Tell):
     assert (reply.stop, calls(reply.message)) == ("calls", [])
     assert reply.malformed
     assert reply.malformed.text == "".join(CALL[:2]).removeprefix("\n")
-    assert reply.message["content"] == "Look."
+    assert reply.message["content"] == "Look." + reply.malformed.text
 
 
 async def test_without_tools_everything_is_text(told: Tell):
