@@ -62,6 +62,7 @@ def _add_tokenizer(writer: "GGUFWriter", folder: Path, config: dict[str, Any]) -
     writer.add_eos_token_id(config["eos_token_id"])
     writer.add_pad_token_id(config["pad_token_id"])
     writer.add_add_bos_token(False)
+    writer.add_add_eos_token(False)
     writer.add_chat_template(_read(folder / "tokenizer_config.json")["chat_template"])
 
 

@@ -23,6 +23,7 @@ def train(size: int) -> "Tokenizer":
     There is no normaliser: llama.cpp has none for this kind of vocabulary either.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers.processors import ByteLevel
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -32,6 +33,8 @@ def train(size: int) -> "Tokenizer":
         ]
     )
     tokenizer.decoder = decoders.ByteLevel()
+    # It adds nothing; the converter reads off it that no BOS is wanted.
+    tokenizer.post_processor = ByteLevel(trim_offsets=False)
     trainer = trainers.BpeTrainer(
         vocab_size=size,
         special_tokens=list(SPECIAL),
