@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from agent.approval import Mode, needs_approval
-from agent.message import ToolSchema
 from agent.model import Model
 from tools.call import ToolCall
+from tools.schema import ToolSchema
 from tools.tool import Context, Effect, Tool, schema
 
 

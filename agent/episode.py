@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from agent.message import Message, ToolSchema
+from agent.message import Message
 from agent.model import Usage
 from sandbox.check import Verdict
+from tools.schema import ToolSchema
 
 SCHEMA = 1
 """Version of the stored form; readers refuse what is newer."""

@@ -5,8 +5,9 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from agent.message import Message, ToolSchema
+from agent.message import Message
 from agent.model import Event, Malformed, Model, Usage
+from tools.schema import ToolSchema
 
 
 class LimitReached(Exception):

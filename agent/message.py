@@ -40,21 +40,6 @@ class Message(TypedDict):
     """What one provider wants back verbatim (thinking blocks); others ignore it."""
 
 
-class FunctionSchema(TypedDict):
-    """A tool as a model sees it."""
-
-    name: str
-    description: str
-    parameters: dict[str, JSON]
-
-
-class ToolSchema(TypedDict):
-    """A tool in the form that chat templates and OpenAI's API take."""
-
-    type: Literal["function"]
-    function: FunctionSchema
-
-
 def system(text: str) -> Message:
     """The system message."""
     return {"role": "system", "content": text}

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from agent.message import Message, ToolSchema, assistant
+from agent.message import Message, assistant
 from tools.call import JSON, ToolCall
+from tools.schema import ToolSchema
 
 StopReason = Literal["end", "calls", "length", "refusal"]
 

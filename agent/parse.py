@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.formats import OPENERS, Format, Kinds, opening, regions
-from agent.message import ToolSchema
 from agent.model import Malformed
 from tools.call import ToolCall
+from tools.schema import ToolSchema
 
 
 @dataclass(frozen=True)

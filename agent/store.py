@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from agent.episode import SCHEMA, Episode, Step
-from agent.message import ToolSchema
 from agent.model import Usage
 from agent.task import Task
 from sandbox.check import Check, Outcome, Verdict
 from sandbox.refused import Refused
+from tools.schema import ToolSchema
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS toolsets (hash TEXT PRIMARY KEY, tools TEXT NOT NULL);

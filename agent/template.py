@@ -17,8 +17,9 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
-from agent.message import Message, ToolSchema
+from agent.message import Message
 from tools.call import JSON
+from tools.schema import ToolSchema
 
 
 class Unrenderable(Exception):

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from agent.episode import Episode
-from agent.message import Message, ToolSchema
+from agent.message import Message
+from tools.schema import ToolSchema
 
 
 @dataclass(frozen=True)

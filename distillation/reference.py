@@ -11,13 +11,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent.message import Message, ToolSchema
+from agent.message import Message
 from agent.model import Event
 from agent.models.scripted import ScriptedModel, reply
 from agent.task import Task
 from distillation.edits import edits
 from sandbox.refused import Refused
 from tools.call import JSON, ToolCall
+from tools.schema import ToolSchema
 
 SAYINGS = {
     "look": (

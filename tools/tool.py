@@ -5,13 +5,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Concatenate, Literal, ParamSpec, TypedDict, cast
+from typing import Any, Concatenate, Literal, ParamSpec, cast
 
 import docstring_parser
 
 from sandbox.sandbox import Sandbox
 from tools.call import JSON, Observation, ToolCall, ToolError
 from tools.clip import Clipped, clip
+from tools.schema import ToolSchema
 
 Effect = Literal["read", "write", "run"]
 _Parameters = ParamSpec("_Parameters")
@@ -24,21 +25,6 @@ class Context:
     sandbox: Sandbox
     root: Path
     """The workspace on the host."""
-
-
-class FunctionSchema(TypedDict):
-    """Name, description and parameters of a tool."""
-
-    name: str
-    description: str
-    parameters: dict[str, JSON]
-
-
-class ToolSchema(TypedDict):
-    """A tool in the form that chat templates and OpenAI's API take."""
-
-    type: Literal["function"]
-    function: FunctionSchema
 
 
 @dataclass(frozen=True)

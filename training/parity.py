@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from agent.message import Message, ToolSchema
+from agent.message import Message
 from distillation.example import Example
 from sandbox.refused import Refused
+from tools.schema import ToolSchema
 from training.tokens import ChatTokenizer, RowRefused, trained_text
 
 Fed = Callable[[Sequence[Message], Sequence[ToolSchema]], list[int]]

@@ -7,10 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from agent.message import Message, ToolSchema
+from agent.message import Message
 from agent.template import Unrenderable, render
 from distillation.example import Example
 from sandbox.refused import Refused
+from tools.schema import ToolSchema
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

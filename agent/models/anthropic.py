@@ -4,12 +4,13 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from agent.message import Message, ToolSchema
+from agent.message import Message
 from agent.model import Event
 from agent.models.anthropic_answer import AnthropicAnswer
 from agent.models.anthropic_request import request
 from agent.models.settings import ModelSettings
 from agent.models.wire import Progress, Service
+from tools.schema import ToolSchema
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic

@@ -8,7 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, cast
 
-from agent.message import Message, ToolSchema
+from agent.message import Message
+from tools.schema import ToolSchema
 
 Wire = dict[str, Any]
 

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import cast
 
 from agent.formats import FORMATS, Format, format_of
-from agent.message import Message, ToolSchema
+from agent.message import Message
 from agent.model import ContextFull, Event, ModelError, Stop, Text, Usage
 from agent.models.llama_runtime import Cancelled, LlamaRuntime
 from agent.models.settings import ModelSettings
 from agent.parse import Splitter
 from sandbox.refused import Refused
+from tools.schema import ToolSchema
 
 _ROOM = 32
 """Tokens that an answer needs at least."""

@@ -5,13 +5,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from agent.message import Message, ToolSchema
+from agent.message import Message
 from agent.model import Event, Usage
 from agent.models.openai_answer import OpenAIAnswer
 from agent.models.openai_request import request
 from agent.models.settings import Endpoint, ModelSettings
 from agent.models.wire import Progress, Service
 from agent.prices import cost
+from tools.schema import ToolSchema
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

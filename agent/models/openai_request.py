@@ -4,7 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from agent.message import Message, ToolSchema
+from agent.message import Message
+from tools.schema import ToolSchema
 
 Wire = dict[str, Any]
 

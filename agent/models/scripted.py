@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
-from agent.message import Message, ToolSchema
+from agent.message import Message
 from agent.model import Event, Malformed, ModelError, Stop, Text
 from tools.call import ToolCall
+from tools.schema import ToolSchema
 
 Policy = Callable[[Sequence[Message], Sequence[ToolSchema]], Iterable[Event]]
 """What to answer to a conversation; a missing `Stop` is added."""

@@ -12,13 +12,14 @@ from agent.agent import Agent
 from agent.approval import Mode
 from agent.conversation import Conversation, begin
 from agent.limits import EpisodeLimits
-from agent.message import Message, ToolSchema, assistant, calls
+from agent.message import Message, assistant, calls
 from agent.model import Event, Malformed, ModelError, Usage
 from agent.models.scripted import Policy, ScriptedModel, reply
 from agent.store import Store
 from sandbox.backend import open_sandbox
 from tools.call import Observation, ToolCall
 from tools.registry import default_tools
+from tools.schema import ToolSchema
 from tools.tool import Context
 
 WRITE = ToolCall("c1", "write_file", {"path": "a.txt", "content": "hello\n"})

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from agent.limits import Budget, Budgeted, EpisodeLimits, Limited, LimitReached
-from agent.message import Message, ToolSchema, assistant, user
+from agent.message import Message, assistant, user
 from agent.model import Event, Malformed, Model, Stop, Usage
 from tools.call import ToolCall
+from tools.schema import ToolSchema
 
 
 class Always:

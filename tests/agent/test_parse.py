@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.formats import FORMATS, Format, format_of
-from agent.message import ToolSchema
 from agent.parse import Parsed, Splitter, parse
 from tools.call import JSON, ToolCall
+from tools.schema import ToolSchema
 
 SCHEMA: ToolSchema = {
     "type": "function",

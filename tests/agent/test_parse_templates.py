@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from agent.formats import format_of
-from agent.message import Message, ToolSchema, assistant, observed, system, user
+from agent.message import Message, assistant, observed, system, user
 from agent.parse import parse
 from agent.template import render
 from tools.call import Observation, ToolCall
+from tools.schema import ToolSchema
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = [

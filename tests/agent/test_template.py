@@ -5,9 +5,10 @@ from typing import Protocol, cast
 
 import pytest
 
-from agent.message import Message, ToolSchema, assistant, observed, system, user
+from agent.message import Message, assistant, observed, system, user
 from agent.template import Unrenderable, render
 from tools.call import Observation, ToolCall
+from tools.schema import ToolSchema
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared/data"
 TEMPLATES = sorted((DATA / "chat_templates").rglob("*.jinja"))

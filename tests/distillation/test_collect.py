@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.message import Message, ToolSchema
+from agent.message import Message
 from agent.model import Event, ModelError, Stop, Text, Usage
 from agent.store import Store
 from agent.task import Task
@@ -20,6 +20,7 @@ from distillation.collect import Collection, Progress
 from distillation.reference import reference_teacher
 from distillation.tasks import load_tasks
 from sandbox.refused import Refused
+from tools.schema import ToolSchema
 
 ROOT = Path(__file__).parents[2]
 

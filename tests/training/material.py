@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.message import Message, ToolSchema, assistant, observed, system, user
+from agent.message import Message, assistant, observed, system, user
 from distillation.example import Example
 from tools.call import Observation, ToolCall
+from tools.schema import ToolSchema
 from training.encode import Rows
 from training.export import Export
 from training.fidelity import Fidelity

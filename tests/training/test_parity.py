@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.message import Message, ToolSchema
+from agent.message import Message
 from agent.models.llama import LlamaModel
 from distillation.example import Example
 from sandbox.refused import Refused
 from tests.training.material import make_example
+from tools.schema import ToolSchema
 from training import parity
 from training.tokens import ChatTokenizer
 

@@ -1,6 +1,6 @@
 from typing import Any, cast
 
-from agent.message import Message, ToolSchema, assistant, observed, system, user
+from agent.message import Message, assistant, observed, system, user
 from agent.model import Reply, answer
 from agent.models.anthropic import AnthropicModel
 from agent.models.anthropic_request import request
@@ -8,6 +8,7 @@ from agent.models.settings import ModelSettings
 from tests.servers import anthropic_server
 from tests.servers import model_server as servers
 from tools.call import JSON, Observation, ToolCall
+from tools.schema import ToolSchema
 
 TOOL: ToolSchema = {
     "type": "function",

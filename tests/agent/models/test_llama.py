@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.message import Message, ToolSchema, assistant, calls, observed, system, user
+from agent.message import Message, assistant, calls, observed, system, user
 from agent.model import Event, ModelError, Reply, Text, answer
 from agent.models.llama import LlamaModel
 from agent.models.llama_runtime import Cancelled
@@ -18,6 +18,7 @@ from agent.template import render
 from sandbox.refused import Refused
 from tests.agent.models.conftest import BASE, CONTEXT, FOR_EVER, TEMPLATE, Tell, weights, write
 from tools.call import Observation, ToolCall
+from tools.schema import ToolSchema
 
 SETTINGS = ModelSettings(max_tokens=24, threads=1)
 TOOLS: list[ToolSchema] = [
