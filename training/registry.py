@@ -59,9 +59,12 @@ class Registry:
         found: list[ModelVersion] = []
         for manifest in self.folder.glob("*/manifest.json"):
             try:
-                found.append(ModelVersion.read(manifest.parent))
+                version = ModelVersion.read(manifest.parent)
             except Refused:
                 continue
+            # Not a folder that is on its way in: it gets its name last.
+            if version.id == manifest.parent.name:
+                found.append(version)
         return sorted(found, key=lambda version: (version.created, version.id))
 
     def active_id(self) -> str | None:
