@@ -70,6 +70,8 @@ class Conversation:
         """
         if not self.episode.steps:
             self._record(Step(system(system_prompt())))
+        # A conversation that goes on after a kill may have stopped in the middle of a turn.
+        self._answer_open_calls()
         self._record(Step(user(text)))
         try:
             return await self._turn(decide)

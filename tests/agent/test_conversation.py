@@ -11,8 +11,9 @@ import pytest
 from agent.agent import Agent
 from agent.approval import Mode
 from agent.conversation import Conversation, begin
+from agent.episode import Step
 from agent.limits import EpisodeLimits
-from agent.message import Message, assistant, calls
+from agent.message import Message, assistant, calls, system, user
 from agent.model import Event, Malformed, ModelError, Usage
 from agent.models.scripted import Policy, ScriptedModel, reply
 from agent.store import Store
@@ -158,6 +159,19 @@ async def test_a_cancelled_turn_leaves_no_call_without_a_result(tmp_path: Path) 
         await turn
     assert roles(conversation) == ["system", "user", "assistant", "tool", "tool"]
     assert await conversation.ask("Are you there?") == "end"
+    await end(conversation)
+
+
+async def test_a_conversation_goes_on_after_a_kill_in_the_middle_of_a_call(tmp_path: Path) -> None:
+    conversation, _ = await talk(tmp_path, [reply("", WRITE), reply("Hello again.")], "auto")
+    past = [system("s"), user("Write."), assistant("", [WRITE])]
+    for n, message in enumerate(past):
+        conversation.store.append(conversation.episode.id, n, Step(message))
+    steps = tuple(Step(message) for message in past)
+    conversation.episode = replace(conversation.episode, steps=steps)
+    assert await conversation.ask("Are you there?") == "end"
+    assert roles(conversation) == ["system", "user", "assistant", "tool", "user", "assistant"]
+    assert "Interrupted" in conversation.episode.messages[3]["content"]
     await end(conversation)
 
 
