@@ -19,6 +19,8 @@ from training.stage import attached, say
 
 IGNORED = -100
 """The label that torch's cross entropy leaves out."""
+_TOGETHER = 8192
+"""Tokens that are computed at a time, padding included, unless one row is longer."""
 _WHOLE = (
     *("adapter_model.safetensors", "adapter_config.json", "optimizer.pt", "scheduler.pt"),
     *("rng_state.pth", "trainer_state.json", "whole"),
@@ -59,7 +61,7 @@ def train(job: Job) -> None:
     cuda = torch.cuda.is_available()
     rows = [labelled(job.rows / name) for name in ("train.npz", "eval.npz")]
     checkpoints = job.out.with_name(job.out.name + ".checkpoints")
-    arguments = _arguments(job.recipe, len(rows[0]), checkpoints, cuda)
+    arguments = _arguments(job.recipe, [len(row["input_ids"]) for row in rows[0]], checkpoints)
     trainer: Any = Trainer(
         model=adapted(job, cuda),
         args=arguments,
@@ -128,16 +130,20 @@ def _keep_layout(model: Any) -> None:  # noqa: ANN401 - transformers'
             module.support_avx512bf16_for_cpu = False
 
 
-def _arguments(recipe: Recipe, rows: int, folder: Path, cuda: bool) -> Any:  # noqa: ANN401
+def _arguments(recipe: Recipe, lengths: list[int], folder: Path) -> Any:  # noqa: ANN401
+    import torch
     from transformers import TrainingArguments
 
-    steps = recipe.steps or math.ceil(rows / recipe.batch * recipe.epochs)
+    cuda = torch.cuda.is_available()
+    steps = recipe.steps or math.ceil(len(lengths) / recipe.batch * recipe.epochs)
     every = max(1, steps // recipe.evaluations)
+    together = rows_together(recipe.batch, max(lengths))
     return TrainingArguments(
         output_dir=str(folder),
         max_steps=steps,
-        per_device_train_batch_size=recipe.batch,
-        per_device_eval_batch_size=recipe.batch,
+        per_device_train_batch_size=together,
+        per_device_eval_batch_size=together,
+        gradient_accumulation_steps=recipe.batch // together,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=round(recipe.warmup * steps),
@@ -163,6 +169,15 @@ def _arguments(recipe: Recipe, rows: int, folder: Path, cuda: bool) -> Any:  # n
     )
 
 
+def rows_together(batch: int, longest: int) -> int:
+    """How many rows are computed at a time: a divisor of `batch`, within a budget of tokens.
+
+    Long rows gain nothing from company, and their padding and logits would fill the memory.
+    """
+    fitting = max(1, _TOGETHER // longest)
+    return max(n for n in range(1, batch + 1) if batch % n == 0 and n <= fitting)
+
+
 def labelled(path: Path) -> list[dict[str, Any]]:
     """Ids and labels; a label is left out where the token is not trained."""
     import numpy
@@ -174,19 +189,20 @@ def labelled(path: Path) -> list[dict[str, Any]]:
 
 
 def collate(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """A batch, padded on the right; padding is neither attended to nor trained."""
+    """A batch, padded on the right, where no earlier token can see it; it has no labels either.
+
+    So no attention mask is needed, and without one attention is a third to a half faster.
+    """
     import torch
 
     longest = max(len(row["input_ids"]) for row in rows)
     ids = torch.zeros((len(rows), longest), dtype=torch.long)
     labels = torch.full((len(rows), longest), IGNORED, dtype=torch.long)
-    attended = torch.zeros((len(rows), longest), dtype=torch.long)
     for i, row in enumerate(rows):
         length = len(row["input_ids"])
         ids[i, :length] = torch.as_tensor(row["input_ids"])
         labels[i, :length] = torch.as_tensor(row["labels"])
-        attended[i, :length] = 1
-    return {"input_ids": ids, "labels": labels, "attention_mask": attended}
+    return {"input_ids": ids, "labels": labels}
 
 
 def _teller(steps: int, tokens: int) -> Any:  # noqa: ANN401 - transformers'

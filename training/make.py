@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,10 @@ class Making:
         try:
             rows = Rows.open(folder)
         except FileNotFoundError:
-            rows = await asyncio.to_thread(Rows.make, examples, chat, self.recipe, folder)
+            config = json.loads((self.base / "config.json").read_text(encoding="utf-8"))
+            context = int(config.get("max_position_embeddings") or self.recipe.max_length)
+            recipe = replace(self.recipe, max_length=min(self.recipe.max_length, context))
+            rows = await asyncio.to_thread(Rows.make, examples, chat, recipe, folder)
         reasons = "".join(f"; {n} dropped: {reason}" for reason, n in rows.dropped.items())
         text = (
             f"{rows.train} rows to train on, {rows.evaluation} to measure; "

@@ -31,9 +31,9 @@ class Recipe:
     steps: int = 0
     """Optimiser steps; 0 means as many as `epochs` ask for."""
     batch: int = 4
-    """Rows a step."""
-    max_length: int = 4096
-    """Tokens. Longer rows are dropped and counted, never cut."""
+    """Rows an optimiser step."""
+    max_length: int = 8192
+    """Tokens. Longer rows, and those longer than the base's context, are dropped, never cut."""
     eval_share: float = 0.1
     """Share of the rows, at least one, that measure the loss instead of being trained on."""
     evaluations: int = 10

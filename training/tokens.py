@@ -120,7 +120,7 @@ def encode(example: Example, chat: ChatTokenizer, max_length: int = 0) -> Encode
     text, regions = trained_text(example, chat)
     ids, spans = chat.split(text)
     if max_length and len(ids) > max_length:
-        raise RowRefused("longer than the recipe's max_length")
+        raise RowRefused(f"longer than {max_length} tokens")
     mask = _mask(spans, regions, len(text))
     if not any(mask):
         raise RowRefused("no trained turn")

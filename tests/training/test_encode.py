@@ -31,7 +31,7 @@ def test_too_long_rows_are_dropped_and_counted(chat: ChatTokenizer, tmp_path: Pa
     long.messages[3]["content"] = "x = 1\n" * 500
     recipe = replace(RECIPE, max_length=300)
     rows = Rows.make([make_example(2), make_example(3), long], chat, recipe, tmp_path)
-    assert rows.dropped == {"longer than the recipe's max_length": 1}
+    assert rows.dropped == {"longer than 300 tokens": 1}
     with pytest.raises(Refused, match=r"1 for .longer than"):
         Rows.make([make_example(2), long], chat, recipe, tmp_path)
 

@@ -129,9 +129,47 @@ def test_the_base_is_held_in_four_bits(base: Path, rows: Rows, tmp_path: Path) -
     assert layer.base_layer.weight.dtype == torch.float32
 
 
-def test_padding_is_neither_attended_to_nor_trained(tmp_path: Path) -> None:
+def test_padding_changes_nothing(base: Path, rows: Rows, tmp_path: Path) -> None:
+    """Rows of unequal length give the same loss together as one by one."""
+    from transformers import AutoModelForCausalLM
+
     encode.save(tmp_path / "a.npz", [Encoded([5, 6, 7], [False, True, True]), Encoded([8], [True])])
     batch = lora.collate(lora.labelled(tmp_path / "a.npz"))
     assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 0, 0]]
     assert batch["labels"].tolist() == [[-100, 6, 7], [8, -100, -100]]
-    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
+    loaded = lora.labelled(rows.folder / "train.npz")
+    loaded = [loaded[0], {name: value[:-40] for name, value in loaded[1].items()}]
+    model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
+    with torch.inference_mode():
+        one_by_one = [model(**lora.collate([row])).logits[0] for row in loaded]
+        together = model(**lora.collate(loaded)).logits
+    for logits, alone in zip(together, one_by_one, strict=True):
+        assert torch.allclose(logits[: len(alone)], alone, atol=1e-5)
+
+
+def test_rows_are_computed_together_as_far_as_they_are_short() -> None:
+    found = [lora.rows_together(6, longest) for longest in (10, 2000, 3000, 5000, 100_000)]
+    assert found == [6, 3, 2, 1, 1]
+
+
+@NOISE
+def test_gradients_after_an_evaluation_are_those_before(base: Path, tmp_path: Path) -> None:
+    """bitsandbytes repacks weights on some processors, for good, and then has no gradients."""
+    job = lora.Job(base, tmp_path, tmp_path, RECIPE)
+    ids = torch.arange(300, 400)[None]
+    gradients: list[Any] = []
+    for evaluated_before in (False, True):
+        torch.manual_seed(0)
+        model = lora.adapted(job, cuda=False)
+        if evaluated_before:
+            model.eval()
+            with torch.no_grad():
+                model(input_ids=ids, labels=ids)
+        model.train()
+        model(input_ids=ids, labels=ids).loss.backward()
+        weights = {name: w.grad for name, w in model.named_parameters() if w.requires_grad}
+        gradients.append(
+            weights["base_model.model.model.layers.0.mlp.up_proj.lora_B.default.weight"]
+        )
+    assert gradients[0].abs().max() > 0
+    assert torch.allclose(gradients[0], gradients[1], rtol=1e-4)
