@@ -119,13 +119,15 @@ def table(demo: Demo) -> str:
     """What happened, for people."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     rows = Table(title="What happened", title_justify="left")
     rows.add_column("stage")
     rows.add_column("what came of it", overflow="fold")
     rows.add_column("seconds", justify="right")
     for name, said, seconds in demo.rows:
-        rows.add_row(name, said, f"{seconds:.1f}" if seconds else "")
+        # As text: brackets in a sentence are no markup.
+        rows.add_row(name, Text(said), f"{seconds:.1f}" if seconds else "")
     console = Console(file=demo.stream)
     with console.capture() as captured:
         console.print(rows)

@@ -21,7 +21,7 @@ async def answer(config: Config, root: Path, text: str, *, as_json: bool, resume
     Raises:
         Refused: the session cannot be opened.
     """
-    renderer = Renderer(sys.stdout.write, Style.of(sys.stdout))
+    renderer = Renderer(sys.stdout.write, Style.of(sys.stdout), aside=sys.stderr.write)
 
     def listen(event: Event | Observation) -> None:
         if not as_json:

@@ -5,7 +5,6 @@ What is typed while a turn runs is kept for the next one. Loaded by the chat alo
 
 import asyncio
 import os
-import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -153,7 +152,8 @@ class Prompt:
         choosing = Condition(lambda: self._question is not None and not self._question.key)
         bindings.add("enter")(self._enter)
         bindings.add("escape", "enter")(_new_line)
-        bindings.add("c-c")(self._interrupt)
+        # Eager, or a question would take it for one of its keys.
+        bindings.add("c-c", eager=True)(self._interrupt)
         bindings.add("c-d", filter=~choosing)(self._leave_if_empty)
         for key in ("<any>", "enter", "tab", "up", "down"):
             bindings.add(key, filter=choosing, eager=True)(self._choose)
@@ -196,8 +196,12 @@ class Prompt:
 
 
 def _size() -> Size:
-    columns, rows = shutil.get_terminal_size()
-    return Size(rows=rows, columns=columns)
+    # Asked anew at every repaint; not `shutil`, which believes an old COLUMNS.
+    try:
+        columns, rows = os.get_terminal_size(sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    except OSError:
+        columns, rows = 0, 0
+    return Size(rows=rows or 24, columns=columns or 80)
 
 
 async def _awaited(start: Callable[[], Awaitable[None]]) -> None:

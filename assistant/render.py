@@ -16,12 +16,19 @@ _TELLING = ("path", "command", "pattern", "query", "code")
 class Renderer:
     """Turns events into whole lines for `write`; what is not a whole line yet is `tail`."""
 
-    def __init__(self, write: Callable[[str], object], style: Style) -> None:
-        """`write` takes text that ends in a newline."""
+    def __init__(
+        self,
+        write: Callable[[str], object],
+        style: Style,
+        aside: Callable[[str], object] | None = None,
+    ) -> None:
+        """Both take text that ends in a newline; `aside` all that is not the answer itself."""
         self._write = write
+        self._aside = aside or write
         self._style = style
         self._markdown = Markdown(style)
         self._partial = ""
+        self._thinking = False
         self._open: dict[str, ToolCall] = {}
         self.usage = Usage()
 
@@ -35,8 +42,10 @@ class Renderer:
     def __call__(self, event: Event | Observation) -> None:
         """Show an event."""
         match event:
-            case Text(text) | Thinking(text):
-                self._stream(text)
+            case Text(text):
+                self._stream(text, thinking=False)
+            case Thinking(text):
+                self._stream(text, thinking=True)
             case ToolCall():
                 self._flush()
                 self._open[event.id] = event
@@ -56,14 +65,20 @@ class Renderer:
         self._open.clear()
         self._markdown = Markdown(self._style)
 
-    def _stream(self, text: str) -> None:
+    def _stream(self, text: str, *, thinking: bool) -> None:
+        if thinking != self._thinking:
+            self._flush()
+            self._thinking = thinking
         *lines, self._partial = (self._partial + text).split("\n")
         for line in lines:
-            self._line(self._markdown.line(neutral(line)))
+            if thinking:
+                self._line(self._style(neutral(line), "dim"))
+            else:
+                self._write(self._markdown.line(neutral(line)) + "\n")
 
     def _flush(self) -> None:
         if self._partial:
-            self._stream("\n")
+            self._stream("\n", thinking=self._thinking)
 
     def _observed(self, observation: Observation) -> None:
         call = self._open.pop(observation.call_id, None)
@@ -72,7 +87,7 @@ class Renderer:
         self._line(f"{mark} {what} {self._style('· ' + summary(observation), 'dim')}")
 
     def _line(self, line: str) -> None:
-        self._write(line + "\n")
+        self._aside(line + "\n")
 
 
 def headline(call: ToolCall) -> str:

@@ -45,7 +45,7 @@ def test_the_table_has_a_row_a_stage(tmp_path: Path) -> None:
     demo = Demo(Config(tmp_path), io.StringIO())
     with demo.stage("collect") as said:
         said.append("8 of 8 tasks")
-    demo.rows.append(("retrain", "skipped: no torch", 0.0))
+    demo.rows.append(("retrain", "skipped: no torch, get assistant[train]", 0.0))
     text = table(demo)
     assert "8 of 8 tasks" in text
-    assert "skipped: no torch" in text
+    assert "skipped: no torch, get assistant[train]" in text

@@ -1,4 +1,4 @@
-from agent.model import Event, Malformed, Stop, Text, Usage
+from agent.model import Event, Malformed, Stop, Text, Thinking, Usage
 from assistant.render import Renderer, diff, summary
 from assistant.style import Style
 from tools.call import Observation, ToolCall
@@ -69,3 +69,12 @@ def test_usage_adds_up_and_an_unreadable_call_is_told() -> None:
 def test_a_long_diff_says_what_is_left_out() -> None:
     assert diff("+x\n" * 12, PLAIN, most=10).endswith("… and 2 lines more\n")
     assert diff("-a\n+b\n", Style(colours=True)) == "\x1b[31m-a\x1b[0m\n\x1b[32m+b\x1b[0m\n"
+
+
+def test_thinking_is_apart_from_the_answer() -> None:
+    answer: list[str] = []
+    aside: list[str] = []
+    renderer = Renderer(answer.append, PLAIN, aside.append)
+    for event in [Thinking("Hm, "), Thinking("let me"), Text("It is "), Text("4."), READ]:
+        renderer(event)
+    assert (answer, aside) == (["It is 4.\n"], ["Hm, let me\n"])
