@@ -14,6 +14,7 @@ from agent.store import Store
 from agent.task import Task
 from assistant.config import Config
 from assistant.driver import open_weights
+from assistant.install import MEND
 from assistant.progress import Line, Stages
 from assistant.student import make
 from distillation.collect import Collection
@@ -26,7 +27,7 @@ from training.registry import Registry
 from training.retrain import Conduct, Outcome, retrain
 from training.scorecard import Scorecard
 
-RECIPE = Recipe(rank=8, alpha=16, batch=1, learning_rate=2e-3, epochs=4.0, evaluations=2)
+RECIPE = Recipe(rank=8, alpha=16, batch=1, learning_rate=2e-3, epochs=10.0, evaluations=4)
 """Small enough for two cores: the point is that every part is the real one."""
 
 
@@ -60,8 +61,7 @@ class Demo:
                 said.append(f"a tiny untrained model, {size:.1f} MB")
             collected = await self._collect(store)
             if missing := missing_parts():
-                mend = "`make train`, or `pip install 'assistant[train]'`"
-                skipped = f"skipped: no {', '.join(missing)}; {mend} brings them"
+                skipped = f"skipped: no {', '.join(missing)}; get them with {MEND}"
                 self.rows.append(("retrain", skipped, 0.0))
                 return collected
             return collected and await self._retrain(store, registry)

@@ -108,6 +108,11 @@ class Prompt:
         app.output.flush()
         app.invalidate()
 
+    @property
+    def text(self) -> str:
+        """What stands in the line and is not entered yet."""
+        return self._session.default_buffer.text
+
     def redraw(self) -> None:
         """Ask `tail` and `status` again."""
         self._session.app.invalidate()

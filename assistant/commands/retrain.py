@@ -15,9 +15,9 @@ from argparse import ArgumentParser, Namespace
 from agent.store import Store
 from assistant.config import Config
 from assistant.driver import open_weights
+from assistant.install import require_training
 from assistant.progress import Stages
 from assistant.student import make
-from sandbox.refused import Refused
 from training.recipe import Recipe
 from training.registry import Registry
 from training.retrain import Conduct, retrain
@@ -25,22 +25,17 @@ from training.retrain import Conduct, retrain
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--yes", action="store_true", help="do not ask before training begins")
+    parser.add_argument(
+        "--yes", action="store_true", help="install missing training parts without asking"
+    )
     parser.add_argument("--tasks", type=int, default=40, help="held-out tasks to compare on")
 
 
 def run(options: Namespace, config: Config) -> int:
     """Retrain and show what it came to; 0 also if the old student was kept."""
     recipe = config.recipe.changed({}, "the settings: recipe")
-    if not options.yes and sys.stdin.isatty() and not _agreed():
-        raise Refused("Nothing was trained.")
+    require_training(config.home / "install.log", yes=options.yes)
     return asyncio.run(_retrain(options, config, recipe))
-
-
-def _agreed() -> bool:
-    sys.stdout.write("Training keeps this machine busy for minutes to hours. Go on? [y/n] ")
-    sys.stdout.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 async def _retrain(options: Namespace, config: Config, recipe: Recipe) -> int:

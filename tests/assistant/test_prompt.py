@@ -52,10 +52,13 @@ async def bench(
                 await start()
 
         running = asyncio.create_task(prompt.run(begin))
-        await drawn.wait()
-        yield made
-        prompt.leave()
-        await running
+        try:
+            async with asyncio.timeout(20):
+                await drawn.wait()
+                yield made
+        finally:
+            prompt.leave()
+            await running
 
 
 async def test_lines_are_entered_and_the_prompt_stays(tmp_path: Path) -> None:
@@ -84,6 +87,7 @@ async def test_ctrl_c_clears_what_was_typed_first_and_interrupts_then(tmp_path: 
 async def test_a_question_takes_its_keys_alone_and_keeps_what_was_typed(tmp_path: Path) -> None:
     async with bench(tmp_path) as made:
         made.keys.send_text("half a sen")
+        await made.until(lambda: made.prompt.text == "half a sen")
         await asyncio.sleep(CALM + 0.1)
         asked = asyncio.create_task(made.prompt.choose("really?", "yn"))
         await asyncio.sleep(0)
@@ -97,7 +101,7 @@ async def test_a_question_takes_its_keys_alone_and_keeps_what_was_typed(tmp_path
 async def test_a_key_typed_in_the_flow_of_a_text_is_no_answer(tmp_path: Path) -> None:
     async with bench(tmp_path) as made:
         made.keys.send_text("wh")
-        await asyncio.sleep(0.1)
+        await made.until(lambda: made.prompt.text == "wh")
         asked = asyncio.create_task(made.prompt.choose("delete everything?", "yn"))
         await asyncio.sleep(0.05)
         made.keys.send_text("y")

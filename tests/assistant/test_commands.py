@@ -1,0 +1,64 @@
+"""Collecting, what was collected, and the student's versions, by the installed command."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from assistant.demo import demo_tasks
+from tests.assistant.terminal import COMMAND, clean_environment
+
+LINES = (
+    (Path(__file__).resolve().parents[2] / "assistant/demo_tasks.jsonl").read_text().splitlines()
+)
+
+
+def run(home: Path, *arguments: str | Path) -> str:
+    done = subprocess.run(
+        [COMMAND, *arguments],
+        env=clean_environment() | {"ASSISTANT_HOME": str(home)},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, cwd=home,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which the reference teacher was collected from, on two tasks."""
+    folder = tmp_path_factory.mktemp("home")
+    (folder / "tasks.jsonl").write_text("\n".join(LINES[:2]) + "\n")
+    said = run(folder, "collect", "--teacher", "reference", "--tasks", folder / "tasks.jsonl")
+    assert said == "2 of 2 tasks have a verdict · 2 pass, $0.00.\n"
+    return folder
+
+
+def test_a_second_run_has_nothing_left_to_do(home: Path) -> None:
+    said = run(home, "collect", "--tasks", home / "tasks.jsonl", "--jobs", "1")
+    assert said == "2 of 2 tasks have a verdict · 2 pass, $0.00.\n"
+    assert len(run(home, "episodes", "list").splitlines()) == 2
+
+
+def test_episodes_are_listed_and_shown(home: Path) -> None:
+    lines = run(home, "episodes", "list").splitlines()
+    assert {line.split()[-1] for line in lines} == {task.id for task in demo_tasks()[:2]}
+    assert all(line.split()[3] == "pass" for line in lines)
+    identity = lines[0].split()[0]
+    shown = run(home, "episodes", "show", identity)
+    assert "-> shell" in shown
+    assert "+++ b/" in shown
+    record = json.loads(run(home, "episodes", "show", identity, "--json"))
+    assert record["verdict"]["outcome"] == "pass"
+    assert len(run(home, "episodes", "list", "--last", "1").splitlines()) == 1
+
+
+def test_versions_are_made_listed_used_and_rolled_back(home: Path) -> None:
+    assert "no student yet" in run(home, "models", "list")
+    assert "untrained" in run(home, "student", "init")
+    run(home, "student", "init", "--id", "second", "--seed", "1")
+    run(home, "models", "use", "second")
+    rows = [json.loads(line) for line in run(home, "models", "--json").splitlines()]
+    assert {row["id"]: row["active"] for row in rows} == {"student": False, "second": True}
+    assert run(home, "models", "rollback") == "The student is version student again.\n"
+    assert run(home, "models", "list").startswith("* student")
