@@ -84,10 +84,14 @@ class Export:
             }
             await run_stage("training.fidelity", job, self.folder / "fidelity.job")
         found = fidelity.load(out)
-        for role, entry in found.items():
-            bar = f" (at most {fidelity.BARS[role]:.0e})" if role in fidelity.BARS else ""
-            text = f"{role}: KL divergence {entry.mean:.1e}{bar}"
-            tell(Progress("fidelity", text, None, {f"kl_{role}": entry.mean}))
+        texts = [
+            f"{role} {entry.mean:.1e}"
+            + (f" (at most {fidelity.BARS[role]:.0e})" if role in fidelity.BARS else "")
+            for role, entry in found.items()
+        ]
+        figures = {f"kl_{role}": entry.mean for role, entry in found.items()}
+        text = f"KL divergence from what was trained: {', '.join(texts)}"
+        tell(Progress("fidelity", text, 1.0, figures))
         fidelity.judge(found)
         return found
 
