@@ -121,7 +121,7 @@ async def run_process(job: Job) -> Ended:
     """
     status = _Status()
     try:
-        process = await _spawn(job.command(status.file), status.file)
+        process = await _spawn(job.command(status.file), status)
         try:
             await _start(process, status, job.join)
             return await _follow(process, status, job)
@@ -131,8 +131,21 @@ async def run_process(job: Job) -> Ended:
         status.close()
 
 
-async def _spawn(line: Sequence[str], status: int) -> asyncio.subprocess.Process:
-    """Start bubblewrap."""
+async def _spawn(line: Sequence[str], status: _Status) -> asyncio.subprocess.Process:
+    """Start bubblewrap, to the end even if cancelled meanwhile.
+
+    asyncio kills a process whose start is cancelled, and then waits for its pipes: but those are
+    held by bubblewrap's child, which waits for bubblewrap, for ever.
+    """
+    spawning = asyncio.ensure_future(_exec(line, status.file))
+    try:
+        return await asyncio.shield(spawning)
+    except asyncio.CancelledError:
+        await _end(await spawning, status)
+        raise
+
+
+async def _exec(line: Sequence[str], status: int) -> asyncio.subprocess.Process:
     pipe = asyncio.subprocess.PIPE
     try:
         return await asyncio.create_subprocess_exec(

@@ -1,10 +1,13 @@
 """A killed parent leaves no process behind, whenever it was killed."""
 
+import asyncio
 import random
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from sandbox.sandbox import Sandbox
 
 _SCRIPT = """
 import asyncio, pathlib, sys
@@ -50,3 +53,18 @@ def test_kill_minus_nine_at_random_moments(tmp_path: Path) -> None:
             time.sleep(0.01)
         assert _alive(mark) == 0
     assert seen >= 4  # The first attempt waited until both commands ran.
+
+
+async def test_cancelled_in_the_middle_of_its_start_it_ends(sandbox: Sandbox) -> None:
+    for attempt in range(60):
+        mark = f"31415.{attempt}"
+        running = asyncio.create_task(sandbox.run(["sleep", mark]))
+        for _ in range(attempt % 10):
+            await asyncio.sleep(0)
+        # The event loop stands still, as on a busy machine, while bubblewrap goes on.
+        time.sleep(0.001 * (attempt // 10))
+        running.cancel()
+        async with asyncio.timeout(5):
+            await asyncio.wait([running])
+        assert running.cancelled()
+        assert _alive(mark) == 0
