@@ -82,7 +82,7 @@ class Renderer:
 
     def _observed(self, observation: Observation) -> None:
         call = self._open.pop(observation.call_id, None)
-        mark = self._style("✓", "green") if observation.ok else self._style("✗", "red")
+        mark = self._style("✓", "green") if _well(observation) else self._style("✗", "red")
         what = headline(call) if call else observation.name
         self._line(f"{mark} {what} {self._style('· ' + summary(observation), 'dim')}")
 
@@ -100,13 +100,22 @@ def headline(call: ToolCall) -> str:
 def summary(observation: Observation, most: int = 100) -> str:
     """What came of a call, in a few words."""
     lines = [line for line in observation.text.splitlines() if line.strip()]
-    ended = bool(lines) and lines[-1].startswith("[") and lines[-1].endswith("]")
-    status = lines.pop() if ended else ""
+    status = lines.pop() if _status(observation) else ""
     if observation.ok and not status and len(lines) > 1:
         return f"{len(lines)} lines"
     # The last line of a command's output says how it went; the first line of an error does.
     said = (lines[-1] if status else lines[0]).strip() if lines else ""
     return neutral(_one_line(" · ".join(part for part in (status.strip("[]"), said) if part), most))
+
+
+def _status(observation: Observation) -> str:
+    """How a command ended, in the brackets of its last line; empty for other tools."""
+    last = observation.text.rstrip().rpartition("\n")[2]
+    return last if last.startswith("[") and last.endswith("]") else ""
+
+
+def _well(observation: Observation) -> bool:
+    return observation.ok and _status(observation) in ("", "[exit code 0]")
 
 
 def _one_line(value: JSON, most: int = 80) -> str:

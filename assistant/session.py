@@ -53,6 +53,8 @@ class Session:
         )
         agent = Agent(driver.model, default_tools(), Context(sandbox, root), config.chat.mode)
         past = _last_steps(config.home, root, store) if resume else ()
+        if resume:
+            say(_recap(past))
         return Session(config, store, workspace, agent, driver, listen, past)
 
     async def ask(self, text: str, decide: Decide = deny_all) -> str:
@@ -117,6 +119,15 @@ class Session:
         if self.conversation:
             self.conversation.close(self.stop, self.diff())
             self.conversation = None
+
+
+def _recap(past: tuple[Step, ...]) -> str:
+    """Where a conversation that goes on stood."""
+    asked = [step.message["content"] for step in past if step.message["role"] == "user"]
+    if not asked:
+        return "There is no earlier conversation in this folder; this is a new one."
+    last = " ".join(asked[-1].split())
+    return f"Going on after {len(past)} messages. You last asked: {last[:200]}"
 
 
 def _pointer(home: Path, root: Path) -> Path:

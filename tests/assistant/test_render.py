@@ -29,6 +29,13 @@ def test_a_call_is_the_tail_while_it_runs_and_one_line_afterwards() -> None:
     assert (text, renderer.tail) == ("✓ read_file a.py · 2 lines\n", "")
 
 
+def test_a_command_that_failed_is_marked_so_although_the_tool_worked() -> None:
+    text, _ = shown(Observation("c", "shell", "1 failed\n[exit code 1]"))
+    assert text.startswith("✗ shell · exit code 1")
+    text, _ = shown(Observation("c", "shell", "1 passed\n[exit code 0]"))
+    assert text.startswith("✓ shell · exit code 0")
+
+
 def test_a_failed_call_says_why() -> None:
     text, _ = shown(READ, Observation("1", "read_file", "There is no a.py.", ok=False))
     assert text == "✗ read_file a.py · There is no a.py.\n"
