@@ -47,6 +47,11 @@ lock:
 	$(BIN)/pip install -q --no-deps -r $< > .venv/log 2>&1 \
 		&& $(BIN)/pip install -q --no-deps --no-build-isolation -e . >> .venv/log 2>&1 \
 		|| { grep -v '^WARNING' .venv/log | tail -n 20; echo "The installation failed; .venv/log has all of it."; exit 1; }
+	if grep -q '^torch==' $< && ! $(BIN)/python -c 'import torch' 2> /dev/null; then
+		# Where pip finds no CPU build it took the CUDA build, which has needs of its own.
+		echo "installing the CUDA libraries of torch, since pip found no CPU build of it (several GB)"
+		$(BIN)/pip install -q "$$(grep '^torch==' $<)" > .venv/log 2>&1
+	fi
 	case $* in
 		dev) touch .venv/run.stamp .venv/train.stamp ;;
 		train) touch .venv/run.stamp ;;
