@@ -25,8 +25,10 @@ def load_tasks(path: Path) -> list[Task]:
     try:
         # Not `splitlines`, which also splits at characters that JSON allows inside of texts.
         lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"The task file {path} cannot be read: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise Refused(f"The task file {path} is no UTF-8 text: convert it.") from error
+    except OSError as error:
+        raise Refused(f"Cannot read {path} ({error.strerror}): check the path.") from error
     tasks = list(_tasks(path, lines))
     if not tasks:
         raise Refused(f"The task file {path} holds no task: it needs one JSON object a line.")
