@@ -9,7 +9,7 @@ from typing import Any
 from agent.agent import Agent
 from agent.episode import Episode, Step
 from agent.limits import EpisodeLimits, Limited, LimitReached
-from agent.message import Message, calls, observed, system, user
+from agent.message import Message, calls, observed, system, user, whole
 from agent.model import ContextFull, Event
 from agent.prompt import system_prompt
 from agent.store import Store
@@ -108,6 +108,7 @@ class Conversation:
         return self.episode
 
     def _record(self, step: Step) -> Message:
+        step = replace(step, message=whole(step.message))
         self.store.append(self.episode.id, len(self.episode.steps), step)
         self.episode = replace(self.episode, steps=(*self.episode.steps, step))
         return step.message

@@ -41,6 +41,8 @@ class Limited:
         self._steps = 0
         self._usage = Usage()
         self._unreadable = 0
+        self._before: int | None = None
+        """Messages of earlier turns."""
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema]
@@ -50,6 +52,8 @@ class Limited:
         Raises:
             LimitReached: before the request that would go over a limit.
         """
+        if self._before is None:
+            self._before = len(messages)
         if reason := self._used_up(messages):
             raise LimitReached(reason)
         self._steps += 1
@@ -71,7 +75,7 @@ class Limited:
             "limit: seconds": time.monotonic() - self._started >= limits.seconds,
             "limit: cost": limits.cost is not None and (usage.cost or 0.0) >= limits.cost,
             "limit: unreadable calls": self._unreadable >= limits.repeats,
-            "limit: repeated calls": _repeated(messages, limits.repeats),
+            "limit: repeated calls": _repeated(messages[self._before :], limits.repeats),
         }
         return next((name for name, is_reached in reached.items() if is_reached), None)
 

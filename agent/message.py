@@ -4,6 +4,7 @@ It is what chat templates and llama.cpp take, what episodes store and what the s
 on. Adapters of other protocols convert at their edge.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Literal, NotRequired, TypedDict
 
@@ -69,6 +70,16 @@ def observed(observation: Observation) -> Message:
         "name": observation.name,
         "content": observation.text,
     }
+
+
+def whole(message: Message) -> Message:
+    """The message with U+FFFD for each half of a character.
+
+    Servers and odd input bytes bring such halves; no database, tokenizer or process takes them.
+    """
+    text = json.dumps(message, ensure_ascii=False)
+    sound = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return message if sound == text else json.loads(sound)
 
 
 def calls(message: Message) -> list[ToolCall]:

@@ -96,7 +96,7 @@ class Store:
     def remember(self, task: Task) -> None:
         """Keep a task, so that it can be evaluated later without its file."""
         row = (task.digest, task.id, _dump(task))
-        self._write("INSERT OR IGNORE INTO tasks VALUES (?, ?, ?)", *row)
+        self._write("INSERT OR REPLACE INTO tasks VALUES (?, ?, ?)", *row)
 
     def tasks(self) -> list[Task]:
         """All remembered tasks by id; of several with one id, the one remembered last."""
@@ -107,13 +107,14 @@ class Store:
         ]
 
     def judged(self, model: str) -> dict[str, Outcome]:
-        """Pass or fail by task digest, where `model` has a verdict; `unknown` does not count."""
+        """The last pass or fail by task digest, of `model`; `unknown` does not count."""
         rows = self._db.execute(
-            "SELECT digest, verdict FROM episodes JOIN verdicts ON episode = id WHERE model = ?",
+            "SELECT digest, verdict FROM episodes JOIN verdicts ON episode = id WHERE model = ? "
+            "ORDER BY given",
             (model,),
         )
-        outcomes = {digest: json.loads(text)["outcome"] for digest, text in rows}
-        return {digest: outcome for digest, outcome in outcomes.items() if outcome != "unknown"}
+        outcomes = [(digest, json.loads(text)["outcome"]) for digest, text in rows]
+        return {digest: outcome for digest, outcome in outcomes if outcome != "unknown"}
 
     def episode(self, id: str) -> Episode:
         """One episode, whole.
@@ -156,13 +157,19 @@ class Store:
 
     def _write(self, statement: str, *values: str | float) -> None:
         try:
-            self._db.execute(statement, values)
-        except sqlite3.OperationalError as error:
+            # A half of a character in a reason for stopping must not cost the verdict.
+            self._db.execute(statement, [_sound(value) for value in values])
+        except sqlite3.DatabaseError as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise Refused(
-                f"The episode store cannot be written ({error}): free disk space."
+                f"The episode store cannot be written ({error}): "
+                "free disk space, or move the file away if it is damaged."
             ) from error
+
+
+def _sound(value: str | float) -> str | float:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def _dump(record: Step | Verdict | Task) -> str:

@@ -108,6 +108,16 @@ async def test_an_unreadable_call_is_told_so_and_is_never_trained(tmp_path: Path
     await end(conversation)
 
 
+async def test_halves_of_characters_reach_neither_the_disk_nor_a_tool(tmp_path: Path) -> None:
+    halves = ToolCall("c1", "shell", {"command": "echo \ud83d\ude00 \ud800"})
+    conversation, _ = await talk(tmp_path, [reply("\ud800", halves), reply("Done.")], "auto")
+    assert await conversation.ask("\udcff") == "end"
+    contents = [message["content"] for message in conversation.episode.messages[1:4]]
+    assert contents[:2] == ["\ufffd", "\ufffd"]
+    assert "\U0001f600 \ufffd\n[exit code 0]" in contents[2]
+    await end(conversation)
+
+
 async def test_an_unknown_tool_and_wrong_arguments_are_observations(tmp_path: Path) -> None:
     wrong = reply("", ToolCall("c1", "fly", {}), ToolCall("c2", "read_file", {"file": 1}))
     conversation, heard = await talk(tmp_path, [wrong, reply("Done.")])

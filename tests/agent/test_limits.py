@@ -58,10 +58,21 @@ async def test_each_limit(
 async def test_the_same_call_three_times_running_is_a_loop() -> None:
     same = [assistant("", [ToolCall(f"c{n}", "read_file", {"path": "a"})]) for n in range(3)]
     model = Limited(Always(), EpisodeLimits(repeats=3))
+    await drain(model, [user("x")])
     await drain(model, [user("x"), *same[:2]])
     await drain(model, [user("x"), *same[:2], assistant("", [ToolCall("c", "shell", {})])])
     with pytest.raises(LimitReached, match="repeated calls"):
         await drain(model, [user("x"), *same])
+
+
+async def test_a_loop_of_an_earlier_turn_does_not_end_the_next_one() -> None:
+    same = [assistant("", [ToolCall(f"c{n}", "read_file", {"path": "a"})]) for n in range(6)]
+    model = Limited(Always(), EpisodeLimits(repeats=3))
+    before = [user("x"), *same[:3], user("go on")]
+    await drain(model, before)
+    await drain(model, [*before, *same[3:5]])
+    with pytest.raises(LimitReached, match="repeated calls"):
+        await drain(model, [*before, *same[3:]])
 
 
 async def test_a_shared_budget_is_overrun_by_no_more_than_the_requests_in_flight() -> None:

@@ -88,6 +88,40 @@ def test_of_tasks_with_one_id_the_last_is_remembered(tmp_path: Path) -> None:
     store.remember(new)
     store.remember(new)
     assert store.tasks() == [new]
+    store.remember(old)
+    assert store.tasks() == [old]
+    store.close()
+
+
+def test_an_unknown_does_not_take_an_earlier_verdict_away(tmp_path: Path) -> None:
+    store = Store(tmp_path / "e.sqlite")
+    for id, verdict in {
+        "1": Verdict("fail"),
+        "2": Verdict("pass"),
+        "3": Verdict("unknown"),
+    }.items():
+        store.begin(episode(id, digest="a"))
+        store.finish(id, "end", "", 0.0, verdict)
+    assert store.judged("scripted") == {"a": "pass"}
+    store.close()
+
+
+def test_half_of_a_character_does_not_cost_the_verdict(tmp_path: Path) -> None:
+    store = Store(tmp_path / "e.sqlite")
+    store.begin(episode())
+    store.append("e1", 0, Step(user("\ud800")))
+    store.finish("e1", "error: \udcff", "", 0.0, Verdict("pass"))
+    store.close()
+    again = Store(tmp_path / "e.sqlite").episode("e1")
+    assert (again.stop, again.verdict) == ("error: ?", Verdict("pass"))
+
+
+def test_a_step_that_another_process_wrote_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    store = Store(tmp_path / "e.sqlite")
+    store.begin(episode())
+    store.append("e1", 0, STEPS[0])
+    with pytest.raises(Refused, match="cannot be written"):
+        store.append("e1", 0, STEPS[1])
     store.close()
 
 
