@@ -2,8 +2,8 @@
 
 Holds: no network, no files but the system (read-only) and the workspace, no environment but what
 is given, namespaces of its own, no capabilities, limits on time, memory, processes, output and
-file size. Does not hold: the size of the workspace is not limited, there is no seccomp filter, and
-started as root the commands are root to the kernel (without capabilities, mapped to uid 1000).
+file size, and a filter of system calls. Does not hold: the size of the workspace is not limited,
+and started as root the commands are root to the kernel (no capabilities, mapped to uid 1000).
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import itertools
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from sandbox import mounts
@@ -20,6 +21,7 @@ from sandbox.interpreter import Interpreter
 from sandbox.limits import Limits
 from sandbox.process import PID_1, Ended, Job, run_process
 from sandbox.sandbox import SandboxBroken
+from sandbox.seccomp import program
 
 
 @dataclass
@@ -53,10 +55,16 @@ class Bubblewrap:
         )
 
     def command_line(
-        self, command: Sequence[str], env: Mapping[str, str], limits: Limits, status: int | None
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        limits: Limits,
+        status: int | None = None,
+        rules: int | None = None,
     ) -> list[str]:
-        """The whole bubblewrap command line; `status` is the descriptor for its reports."""
+        """The whole command line; `status` and `rules` are descriptors, of reports and filter."""
         report = [] if status is None else ["--json-status-fd", str(status)]
+        report += [] if rules is None else ["--seccomp", str(rules)]
         settings = itertools.chain.from_iterable(
             ("--setenv", name, value) for name, value in {**self._environment(), **env}.items()
         )
@@ -81,7 +89,8 @@ class Bubblewrap:
         limits = limits or self.limits
         group = self.controllers.group(limits)
         job = Job(
-            lambda status: self.command_line(command, env or {}, limits, status),
+            partial(self.command_line, command, env or {}, limits),
+            program(),
             stdin,
             limits.seconds,
             limits.output_bytes,

@@ -37,8 +37,10 @@ _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 class Job:
     """What to run, and how far."""
 
-    command: Callable[[int], Sequence[str]]
-    """Makes bubblewrap's command line from the descriptor for its status reports."""
+    command: Callable[[int, int | None], Sequence[str]]
+    """Makes bubblewrap's command line from the descriptors of its status reports and filter."""
+    seccomp: bytes | None
+    """The filter of system calls."""
     stdin: bytes
     seconds: float
     output_bytes: int
@@ -119,9 +121,10 @@ async def run_process(job: Job) -> Ended:
     Raises:
         SandboxBroken: bubblewrap did not get as far as starting the command.
     """
-    status = _Status()
+    status, rules = _Status(), _rules(job.seccomp)
     try:
-        process = await _spawn(job.command(status.file), status)
+        line = job.command(status.file, rules)
+        process = await _spawn(line, status, () if rules is None else (rules,))
         try:
             await _start(process, status, job.join)
             return await _follow(process, status, job)
@@ -129,15 +132,28 @@ async def run_process(job: Job) -> Ended:
             await _end(process, status)
     finally:
         status.close()
+        if rules is not None:
+            os.close(rules)
 
 
-async def _spawn(line: Sequence[str], status: _Status) -> asyncio.subprocess.Process:
+def _rules(program: bytes | None) -> int | None:
+    """A filter as a file to be read once, as bubblewrap does; its descriptor."""
+    if program is None:
+        return None
+    file = os.memfd_create("seccomp")
+    os.pwrite(file, program, 0)
+    return file
+
+
+async def _spawn(
+    line: Sequence[str], status: _Status, files: tuple[int, ...]
+) -> asyncio.subprocess.Process:
     """Start bubblewrap, to the end even if cancelled meanwhile.
 
     asyncio kills a process whose start is cancelled, and then waits for its pipes: but those are
     held by bubblewrap's child, which waits for bubblewrap, for ever.
     """
-    spawning = asyncio.ensure_future(_exec(line, status.file))
+    spawning = asyncio.ensure_future(_exec(line, (status.file, *files)))
     try:
         return await asyncio.shield(spawning)
     except asyncio.CancelledError:
@@ -145,7 +161,7 @@ async def _spawn(line: Sequence[str], status: _Status) -> asyncio.subprocess.Pro
         raise
 
 
-async def _exec(line: Sequence[str], status: int) -> asyncio.subprocess.Process:
+async def _exec(line: Sequence[str], files: tuple[int, ...]) -> asyncio.subprocess.Process:
     pipe = asyncio.subprocess.PIPE
     try:
         return await asyncio.create_subprocess_exec(
@@ -156,7 +172,7 @@ async def _exec(line: Sequence[str], status: int) -> asyncio.subprocess.Process:
             env=_ENVIRONMENT,
             cwd="/",
             start_new_session=True,  # Ctrl-C is meant for us.
-            pass_fds=(status,),
+            pass_fds=files,
         )
     except OSError as error:
         raise SandboxBroken(f"bubblewrap could not be started: {error}.") from error
