@@ -110,7 +110,11 @@ class Collection:
             self._fresh += 1
             self._errors_running = 0
         elif (episode.stop or "").startswith("budget"):
-            self._stopped = f"The budget of ${self.cost:.2f} is used up: raise --cost to go on."
+            self._stopped = (
+                "No price is known for this teacher, so no budget can be held: leave --cost out."
+                if self._budget.unpriced
+                else f"The budget of ${self.cost:.2f} is used up: raise --cost to go on."
+            )
         else:
             self._errors += 1
             self._errors_running += 1

@@ -54,8 +54,7 @@ class Dataset:
         if not kept:
             raise Refused(f"There is nothing to train on: {_reasons(dropped)}. Collect first.")
         lines = [_line(example(episode)) for episode in kept]
-        text = "\n".join([json.dumps(asdict(rules), sort_keys=True), *lines])
-        digest = hashlib.sha256(text.encode()).hexdigest()
+        digest = _digest(rules, lines)
         dataset = Dataset(
             *(digest, parent / digest[:16], len(lines), tuple(e.id for e in kept), rules, dropped)
         )
@@ -92,9 +91,12 @@ class Dataset:
         Raises:
             Refused: they are not what was frozen.
         """
-        lines = (self.folder / "rows.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
-        if len(lines) != self.rows:
-            raise Refused(f"The dataset {self.folder} lost rows: delete it and retrain.")
+        try:
+            lines = (self.folder / "rows.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
+        except (OSError, UnicodeDecodeError):
+            lines = []
+        if _digest(self.rules, lines) != self.hash:
+            raise Refused(f"The dataset {self.folder} was changed: delete it and retrain.")
         return [Example(**json.loads(line)) for line in lines]
 
     def _write(self, lines: list[str]) -> None:
@@ -141,6 +143,11 @@ _UNFIT: tuple[tuple[str, Callable[[Episode, Rules], bool]], ...] = (
 
 def _unfit(episode: Episode, rules: Rules) -> str | None:
     return next((reason for reason, applies in _UNFIT if applies(episode, rules)), None)
+
+
+def _digest(rules: Rules, lines: list[str]) -> str:
+    text = "\n".join([json.dumps(asdict(rules), sort_keys=True), *lines])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _line(row: Example) -> str:

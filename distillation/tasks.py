@@ -11,6 +11,8 @@ from sandbox.refused import Refused
 
 _TEXTS = ("id", "prompt")
 _FILES = ("files", "tests", "solution")
+_LONGEST_NAME = 255
+"""Bytes of a file's name, by the kernel."""
 
 
 def load_tasks(path: Path) -> list[Task]:
@@ -60,7 +62,11 @@ class _Wrong(Exception):
 def _object(line: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise _Wrong("a text holds half of a character (\\ud800 to \\udfff): mend it.") from error
+    # Not only JSONDecodeError: numbers of thousands of digits are a plain ValueError.
+    except (ValueError, RecursionError) as error:
         raise _Wrong(f"not JSON ({error}): mend or remove the line.") from error
     if not isinstance(record, dict):
         raise _Wrong("not a JSON object: a task is an object with id, prompt, files and tests.")
@@ -90,6 +96,8 @@ def _files(name: str, value: object) -> dict[str, str]:
         parts = PurePosixPath(path).parts
         if not parts or path.startswith("/") or ".." in parts or "\0" in path:
             raise _Wrong(f"`{name}` names {path!r}, which is outside of the workspace.")
+        if any(len(part.encode()) > _LONGEST_NAME for part in parts):
+            raise _Wrong(f"`{name}` has a name of more than {_LONGEST_NAME} bytes: shorten it.")
         if not isinstance(text, str):
             raise _Wrong(f"`{name}` has no text for {path!r}.")
     return dict(cast("Mapping[str, str]", value))
@@ -104,6 +112,6 @@ def _commands(record: dict[str, Any], tests: dict[str, str]) -> tuple[tuple[str,
     commands = cast("list[object]", given) if isinstance(given, list) else [given]
     for command in commands:
         words = cast("list[object]", command) if isinstance(command, list) else [None]
-        if not words or not all(isinstance(word, str) for word in words):
+        if not words or not all(isinstance(word, str) and "\0" not in word for word in words):
             raise _Wrong("`check` is no list of commands: write [['{python}', 'check.py']].")
     return tuple(tuple(command) for command in cast("list[list[str]]", commands))

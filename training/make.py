@@ -92,7 +92,9 @@ class Making:
                 equal = await asyncio.to_thread(parity.check, examples, chat, fed)
             finally:
                 await served.close()
-            path.write_text(json.dumps(equal), encoding="utf-8")
+            part = path.with_suffix(".part")
+            part.write_text(json.dumps(equal), encoding="utf-8")
+            part.replace(path)
         equal = int(json.loads(path.read_text(encoding="utf-8")))
         text = f"llama.cpp is fed the training tokens: equal in {equal} of {len(examples)} episodes"
         self.tell(Progress("encode", text, 1.0, {"token_parity": equal}))

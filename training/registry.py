@@ -146,9 +146,7 @@ class Registry:
         Raises:
             Refused: it is missing or damaged; the active version stays.
         """
-        version = self.version(id)
-        version.check(self.path(id), thorough=True)
-        self.version(version.base).check(self.path(version.base), thorough=True)
+        self._whole(id)
         with self._locked():
             history = self._history()
             if history[-1:] != [id]:
@@ -166,9 +164,21 @@ class Registry:
                 raise Refused(
                     "There is no earlier version to go back to: `assistant models` lists all."
                 )
-            version = self.version(history[-2])
-            version.check(self.path(version.id), thorough=True)
+            version = self._whole(history[-2])
             self._point(history[:-1])
+        return version
+
+    def free_id(self) -> str:
+        """`v` and a number that no version has or had, as far as folders and pointer tell."""
+        folders = [path.name for path in self.folder.glob("v*")]
+        numbers = [int(id[1:]) for id in [*folders, *self._history()] if id[1:].isdecimal()]
+        return f"v{max(numbers, default=0) + 1}"
+
+    def _whole(self, id: str) -> ModelVersion:
+        """The version, after checking every byte of it and of its base."""
+        version = self.version(id)
+        for each in (version, self.version(version.base)):
+            each.check(self.path(each.id), thorough=True)
         return version
 
     def _history(self) -> "list[str]":

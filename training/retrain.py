@@ -113,8 +113,7 @@ async def _version(
     base = registry.version(active.base)
     name = f"{dataset.hash} {recipe.hash} {base.files['base'].sha256}"
     run = hashlib.sha256(name.encode()).hexdigest()
-    known = registry.list()
-    if found := next((version for version in known if version.run == run), None):
+    if found := next((version for version in registry.list() if version.run == run), None):
         return found
     folder = home / "runs" / run[:16]
     making = Making(
@@ -127,7 +126,7 @@ async def _version(
     )
     figures = await making.run()
     version = ModelVersion(
-        id=f"v{sum(not each.is_base for each in known) + 1}",
+        id=registry.free_id(),
         base=base.id,
         parent=active.id,
         files={},

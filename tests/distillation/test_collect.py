@@ -163,3 +163,26 @@ async def test_two_collections_at_once_are_refused(tmp_path: Path) -> None:
             await Collection(tasks, reference_teacher, store).run()
     assert (await Collection(tasks, reference_teacher, store).run()).outcomes == {"pass": 1}
     store.close()
+
+
+class Unpriced:
+    """A teacher whose price nobody knows."""
+
+    name = "unpriced"
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema]
+    ) -> AsyncIterator[Event]:
+        yield Text("I give up.")
+        yield Usage(1, 1, cost=None)
+        yield Stop("end")
+
+
+async def test_a_cap_that_cannot_be_held_is_said_to_be_so(tmp_path: Path) -> None:
+    tasks = write_tasks(tmp_path / "t.jsonl", 2)
+    store = Store(tmp_path / "e.sqlite")
+    progress = await Collection(tasks, lambda task: Unpriced(), store, jobs=1, cost=5.0).run()
+    assert progress.outcomes == {"fail": 1}
+    assert "No price is known" in progress.stopped
+    assert "raise" not in progress.stopped
+    store.close()

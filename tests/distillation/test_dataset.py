@@ -90,11 +90,24 @@ def test_nothing_left_is_refused_with_the_reasons(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_rows_that_were_changed_or_lost_are_refused(tmp_path: Path) -> None:
+    dataset = Dataset.freeze([episode("a"), episode("b", text="2")], tmp_path)
+    rows = dataset.folder / "rows.jsonl"
+    whole = rows.read_bytes()
+    for content in (whole.replace(b"Look.", b"Hack!"), whole.replace(b"{", b"\xff", 1)):
+        rows.write_bytes(content)
+        with pytest.raises(Refused, match="was changed"):
+            dataset.examples()
+    rows.unlink()
+    with pytest.raises(Refused, match="was changed"):
+        dataset.examples()
+
+
 def test_a_dataset_without_its_manifest_or_rows_is_refused(tmp_path: Path) -> None:
     dataset = Dataset.freeze([episode("a"), episode("b", text="2")], tmp_path)
     rows = dataset.folder / "rows.jsonl"
     rows.write_text(rows.read_text("utf-8").split("\n")[0] + "\n", encoding="utf-8")
-    with pytest.raises(Refused, match="lost rows"):
+    with pytest.raises(Refused, match="was changed"):
         dataset.examples()
     (dataset.folder / "manifest.json").write_text("{", encoding="utf-8")
     with pytest.raises(Refused, match="no whole dataset"):

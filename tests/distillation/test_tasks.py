@@ -56,6 +56,10 @@ def test_a_check_of_its_own(tmp_path: Path) -> None:
         (GOOD | {"files": {"a.py": 1}}, "no text for 'a.py'"),
         (GOOD | {"files": {"../a.py": ""}}, "outside of the workspace"),
         (GOOD | {"solution": {"/etc/passwd": ""}}, "outside of the workspace"),
+        (GOOD | {"prompt": "\ud800"}, "half of a character"),
+        ('{"id": ' + "9" * 5000 + "}", "not JSON"),
+        (GOOD | {"files": {"d/" + "a" * 256: ""}}, "more than 255 bytes"),
+        (GOOD | {"check": [["a\0b"]]}, "`check` is no list"),
         (GOOD, "that of line 1 too"),
     ],
 )

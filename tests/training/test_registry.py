@@ -107,6 +107,26 @@ def test_rollback_does_not_go_to_a_damaged_version(registry: Registry) -> None:
     assert registry.active_id() == "v1"
 
 
+def test_rollback_does_not_go_to_a_version_of_a_damaged_base(registry: Registry) -> None:
+    add(home_of(registry), "v2")
+    registry.promote("v1")
+    registry.promote("v2")
+    (registry.path("student") / "base.gguf").write_bytes(b"WEIGHTS OF student")
+    with pytest.raises(Refused, match=r"base\.gguf was changed"):
+        registry.rollback()
+    assert registry.active_id() == "v2"
+
+
+def test_a_free_id_is_that_of_no_version_there_is_or_was(registry: Registry) -> None:
+    assert registry.free_id() == "v2"
+    add(home_of(registry), "v2")
+    shutil.rmtree(registry.path("v1"))
+    assert registry.free_id() == "v3"
+    registry.promote("v2")
+    shutil.rmtree(registry.path("v2"))
+    assert registry.free_id() == "v3"
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": 1, "files": 3}'])
 def test_a_broken_manifest_is_named_and_the_rest_still_works(registry: Registry, text: str) -> None:
     (registry.path("v1") / "manifest.json").write_text(text)
