@@ -57,5 +57,12 @@ def _list(registry: Registry, as_json: bool) -> None:
 def _line(version: ModelVersion, active: bool) -> str:
     created = time.strftime("%Y-%m-%d %H:%M", time.localtime(version.created))
     kind = "untrained" if version.is_base else f"from {version.parent}"
-    figures = "  ".join(f"{name} {value:.4g}" for name, value in version.figures.items())
-    return f"{'*' if active else ' '} {version.id:<24}  {created}  {kind}  {figures}".rstrip()
+    parts = [f"{'*' if active else ' '} {version.id:<12} {created}  {kind}"]
+    figures = version.figures
+    if "rows" in figures:
+        parts.append(f"{figures['rows']:.0f} episodes")
+    if "eval_loss" in figures:
+        parts.append(f"loss {figures['eval_loss_before']:.2f} to {figures['eval_loss']:.2f}")
+    if "kl_adapter" in figures:
+        parts.append(f"KL {figures['kl_adapter']:.0e}")
+    return " · ".join(parts)
