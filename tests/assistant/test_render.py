@@ -34,6 +34,8 @@ def test_a_command_that_failed_is_marked_so_although_the_tool_worked() -> None:
     assert text.startswith("✗ shell · exit code 1")
     text, _ = shown(Observation("c", "shell", "1 passed\n[exit code 0]"))
     assert text.startswith("✓ shell · exit code 0")
+    text, _ = shown(Observation("c", "shell", "x\n[exit code 0; to see what was cut, use head]"))
+    assert text.startswith("✓ shell · exit code 0; to see")
 
 
 def test_a_failed_call_says_why() -> None:
