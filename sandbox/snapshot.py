@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SKIPPED = frozenset((".git", ".venv", "venv", "node_modules", "__pycache__", ".pytest_cache"))
+DEEPEST = 100
+"""Folders within each other; what is deeper is left out."""
 _FILE = 2**20
 """Larger files are known by size and time only."""
 _TOTAL = 2**25
@@ -32,6 +34,8 @@ def snapshot(root: Path) -> Snapshot:
     room = _TOTAL
     for folder, names, files in os.walk(root):
         names[:] = sorted(set(names) - _SKIPPED)
+        if len(Path(folder).parts) - len(root.parts) >= DEEPEST:
+            names.clear()
         links = [name for name in names if Path(folder, name).is_symlink()]
         for file in sorted((*files, *links)):
             path = Path(folder, file)

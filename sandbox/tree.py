@@ -117,14 +117,17 @@ class Tree:
         parts = PurePosixPath(relative).parts
         if any(part.lower() == ".git" for part in parts):
             raise TreeError(f"{path} is git's own; use git commands instead.")
-        self._make_folders(parts[:-1])
         flags = os.O_WRONLY | os.O_CREAT | _BASE
-        descriptor = self._open(relative, flags, 0o666, _BENEATH | _NO_SYMLINKS)
-        with os.fdopen(descriptor, "wb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise TreeError(f"{path} is not a regular file.")
-            file.write(data)
-            file.truncate()
+        try:
+            self._make_folders(parts[:-1])
+            descriptor = self._open(relative, flags, 0o666, _BENEATH | _NO_SYMLINKS)
+            with os.fdopen(descriptor, "wb") as file:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise TreeError(f"{path} is not a regular file.")
+                file.write(data)
+                file.truncate()
+        except OSError as error:
+            raise TreeError(_reason(path, error)) from error
 
     def _make_folders(self, parts: tuple[str, ...]) -> None:
         for count in range(1, len(parts) + 1):

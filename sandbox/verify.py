@@ -23,6 +23,7 @@ from sandbox.evidence import sealed
 from sandbox.limits import Limits
 from sandbox.mounts import WITNESS
 from sandbox.sandbox import Sandbox, SandboxBroken
+from sandbox.snapshot import DEEPEST
 from sandbox.workspace import delete, place
 
 _LEFT_OUT = frozenset((".git", ".venv", "venv", "__pycache__", ".pytest_cache", "node_modules"))
@@ -142,6 +143,7 @@ def _copy(source: Path, target: Path) -> None:
     pending = [(source, target)]
     while pending:
         here, there = pending.pop()
+        _measure(here, source)
         there.mkdir()
         for entry in os.scandir(here):
             path = there / entry.name
@@ -155,6 +157,11 @@ def _copy(source: Path, target: Path) -> None:
                 if room < 0:
                     raise _TooLarge(f"The workspace holds more than {_LARGEST} bytes.")
                 shutil.copy2(entry.path, path, follow_symlinks=False)
+
+
+def _measure(folder: Path, source: Path) -> None:
+    if len(folder.parts) - len(source.parts) > DEEPEST:
+        raise _TooLarge(f"The workspace has more than {DEEPEST} folders within each other.")
 
 
 def _restore(copy: Path, protected: Mapping[str, str], start: Mapping[str, str]) -> None:

@@ -77,6 +77,9 @@ def delete(folder: Path) -> None:
         shutil.rmtree(folder)
     except FileNotFoundError:
         return
+    except RecursionError:
+        # `shutil` descends by calling itself; a command may have made thousands of folders.
+        subprocess.run(["rm", "-rf", "--", str(folder)], check=True, capture_output=True)
     except PermissionError:
         folder.chmod(0o700)
         for here, names, _ in os.walk(folder):

@@ -8,6 +8,8 @@ from tools.tool import Context, tool
 
 _WINDOWS = 4000
 """How many places are compared at most to find the closest one."""
+_WORK = 2**27
+"""Pairs of characters that are compared at most, which takes about a second."""
 _SHOWN_MATCHES = 10
 _LEAST_LIKENESS = 0.3
 
@@ -65,12 +67,16 @@ def _ambiguous(text: str, path: str, old: str) -> str:
 def _closest(text: str, path: str, old: str) -> str:
     """The region that is most like what was looked for."""
     lines, wanted = text.split("\n"), old.removesuffix("\n").split("\n")
-    best, likeness = 0, 0.0
+    best, likeness, room = 0, 0.0, _WORK
     matcher = difflib.SequenceMatcher(autojunk=False)
     matcher.set_seq2("\n".join(wanted))
     for start in _starts(lines, wanted):
-        matcher.set_seq1("\n".join(lines[start : start + len(wanted)]))
+        region = "\n".join(lines[start : start + len(wanted)])
+        matcher.set_seq1(region)
         if matcher.real_quick_ratio() > likeness and matcher.quick_ratio() > likeness:
+            room -= len(region) * len(old)
+            if room < 0:
+                break
             ratio = matcher.ratio()
             if ratio > likeness:
                 best, likeness = start, ratio

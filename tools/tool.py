@@ -1,6 +1,7 @@
 """A tool: an async function whose signature and docstring are its schema."""
 
 import inspect
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -76,7 +77,10 @@ class Tool:
         from pydantic import ValidationError
 
         try:
+            json.dumps(arguments, ensure_ascii=False).encode()
             model = self._arguments.model_validate(arguments)
+        except UnicodeEncodeError:
+            raise ToolError("The arguments hold half of a character; write it whole.") from None
         except ValidationError as error:
             problems = "; ".join(
                 f"{'.'.join(map(str, item['loc']))}: {item['msg'].lower()}"

@@ -13,7 +13,7 @@ import pytest
 from sandbox.backend import open_sandbox
 from sandbox.check import Check, Verdict
 from sandbox.verify import verify
-from sandbox.workspace import copy_of
+from sandbox.workspace import copy_of, delete
 
 _TEST = """
 from solution import add
@@ -289,3 +289,14 @@ async def test_reference_solutions_pass(task: dict[str, object]) -> None:
     command = ("{python}", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
     check = Check((command,), tests, 30)
     assert (await _judged(solution, check, {**files, **tests})).outcome == "pass"
+
+
+async def test_very_deep_folders_are_a_fail(tmp_path: Path) -> None:
+    nest = "import os\nfor _ in range(3000): os.mkdir('d'); os.chdir('d')"
+    subprocess.run([sys.executable, "-c", nest], cwd=tmp_path, check=True)
+    try:
+        verdict = await verify(Check((("true",),)), tmp_path, {})
+    finally:
+        delete(tmp_path / "d")
+    assert verdict.outcome == "fail"
+    assert "within each other" in verdict.failures[0]

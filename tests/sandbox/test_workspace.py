@@ -1,6 +1,7 @@
 """Folders that an episode may change."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,13 @@ def test_in_place_leaves_everything(tmp_path: Path) -> None:
     workspace.close()
     assert (tmp_path / "a").read_text() == "2\n"
     assert "-1\n+2\n" in workspace.diff()
+
+
+def test_very_deep_folders_stop_nothing(tmp_path: Path) -> None:
+    workspace = copy_of({"a": ""}, tmp_path)
+    nest = "import os\nfor _ in range(3000): os.mkdir('d'); os.chdir('d')"
+    subprocess.run([sys.executable, "-c", nest], cwd=workspace.root, check=True)
+    (workspace.root / "a").write_text("changed")
+    assert "+changed" in workspace.diff()
+    workspace.close()
+    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,7 @@
 """Exact replacing: what was not named is not touched."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,3 +128,13 @@ async def test_errors_are_sentences(
     assert not observation.ok
     assert problem in observation.text
     assert (context.root / "f").read_text() == "a"
+
+
+async def test_a_miss_in_one_endless_line_is_found_quickly(context: Context, call: Call) -> None:
+    line = "".join(chr(97 + n * n % 23) for n in range(60_000))
+    (context.root / "min.js").write_text(line)
+    began = time.monotonic()
+    observation = await call("edit_file", path="min.js", old=line.replace("ab", "ba"), new="x")
+    assert not observation.ok
+    assert "not found" in observation.text
+    assert time.monotonic() - began < 5

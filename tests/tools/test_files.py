@@ -1,6 +1,7 @@
 """Reading, writing and listing."""
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,13 @@ async def test_listing(context: Context, call: Call) -> None:
     assert (await call("list_files", path="b")).text == "b/1\nb/2"
     assert (await call("list_files", path="/workspace/b/")).text == "b/1\nb/2"
     assert "There is no file nowhere" in (await call("list_files", path="nowhere")).text
+
+
+async def test_a_full_disk_is_told(context: Context, call: Call) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        observation = await call("write_file", path="f", content="x" * 5000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (observation.ok, observation.text) == (False, "f: file too large.")

@@ -34,3 +34,13 @@ async def test_many_matches_are_cut(context: Context, call: Call) -> None:
     observation = await call("search", pattern="match")
     assert observation.truncated
     assert "narrower pattern" in observation.text
+
+
+async def test_what_no_command_line_takes_is_told(context: Context, call: Call) -> None:
+    for name, arguments in (
+        ("search", {"pattern": "a\0b"}),
+        ("search", {"pattern": "a" * 200_000}),
+        ("list_files", {"path": "a\0b"}),
+    ):
+        observation = await call(name, **arguments)
+        assert (observation.ok, "too long, or it holds a NUL" in observation.text) == (False, True)

@@ -133,3 +133,17 @@ def test_any_arguments_are_checked_without_a_crash(arguments: dict[str, JSON]) -
             problem = each.signature
             assert [f"{name}: " in problem for name in checked] == [True] * len(checked)
         assert each.signature in problem
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ToolCall("1", "read_file", {"path": "\ud800"}),
+        ToolCall("1", "list_files", {"path": "\ud800"}),
+        ToolCall("1", "shell", {"command": "echo \udcff"}),
+        ToolCall("1", "run_python", {"code": "'\ud800'"}),
+    ],
+)
+async def test_half_of_a_character_is_told(context: Context, call: ToolCall) -> None:
+    observation = await execute(call, default_tools(), context)
+    assert (observation.ok, "half of a character" in observation.text) == (False, True)
