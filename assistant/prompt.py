@@ -103,6 +103,8 @@ class Prompt:
             sys.stdout.flush()
             return
         app.renderer.erase()
+        # Erasing ends it, and each line of what is pasted before the repaint would be entered.
+        app.output.enable_bracketed_paste()
         # The terminal is in raw mode: a newline does not return the carriage.
         app.output.write_raw(text.replace("\n", "\r\n"))
         app.output.flush()

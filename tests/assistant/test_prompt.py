@@ -145,6 +145,15 @@ async def test_what_is_printed_stands_above(
     assert out.index("tail") < out.index("one\r\n") < out.rindex("tail")
 
 
+async def test_a_paste_stays_one_text_while_answers_stream(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with bench(tmp_path) as made:
+        made.prompt.print("above\n")
+        before, _, _ = capsys.readouterr().out.rpartition("above")
+    assert before.rindex("\x1b[?2004h") > before.rindex("\x1b[?2004l")
+
+
 async def test_an_error_while_loading_ends_it(tmp_path: Path) -> None:
     with create_pipe_input() as keys, create_app_session(input=keys):
         prompt = Prompt(tmp_path / "history", Words(tmp_path), str, str)
