@@ -1,6 +1,7 @@
 """From a file as it is to a file as it should be, in the few small edits an engineer would make."""
 
 import ast
+import io
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -32,7 +33,8 @@ def edits(old: str, new: str) -> list[Edit]:
     Hunks that only touch comments or docstrings of a Python file are left out: the result may
     differ from `new` in these, never in its syntax tree.
     """
-    before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
+    # Lines as Python counts them: `splitlines` also splits at form feeds and separators.
+    before, after = (io.StringIO(text, newline="").readlines() for text in (old, new))
     hunks = _needed(before, _hunks(before, after), new)
     changed = sum(max(hunk.high - hunk.low, len(hunk.lines)) for hunk in hunks)
     if not hunks or len(hunks) > MOST_HUNKS or changed > MOST_CHANGED * len(before):

@@ -3,6 +3,7 @@
 import difflib
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ DEEPEST = 100
 """Folders within each other; what is deeper is left out."""
 _FILE = 2**20
 """Larger files are known by size and time only."""
+_WORK = 2**28
+"""Pairs of lines beyond which two texts are not compared line by line: it could take minutes."""
 _TOTAL = 2**25
 """So are all files after this many bytes."""
 
@@ -102,10 +105,30 @@ def _text(entry: Entry | None) -> str | None:
 
 def unified(before: str, after: str, old_name: str, new_name: str) -> str:
     """A unified diff of two texts that keeps line ends and marks a missing last one."""
-    lines = difflib.unified_diff(_lines(before), _lines(after), old_name, new_name)
+    if before == after:
+        return ""
+    old, new = _lines(before), _lines(after)
+    lines = (
+        difflib.unified_diff(old, new, old_name, new_name)
+        if len(old) * len(new) <= _WORK
+        else [f"--- {old_name}\n", f"+++ {new_name}\n", *_one_hunk(old, new)]
+    )
     return "".join(
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
     )
+
+
+def _one_hunk(old: list[str], new: list[str]) -> Iterator[str]:
+    """All between the first and the last line that differ, as removed and added."""
+    shorter = min(len(old), len(new))
+    head = next((n for n in range(shorter) if old[n] != new[n]), shorter)
+    room = shorter - head
+    tail = next((n for n in range(room) if old[-1 - n] != new[-1 - n]), room)
+    gone, come = old[head : len(old) - tail], new[head : len(new) - tail]
+    starts = (head + bool(gone), head + bool(come))
+    yield f"@@ -{starts[0]},{len(gone)} +{starts[1]},{len(come)} @@\n"
+    yield from (f"-{line}" for line in gone)
+    yield from (f"+{line}" for line in come)
 
 
 def _lines(text: str) -> list[str]:

@@ -43,6 +43,15 @@ def test_a_file_that_changes_whole_is_written_whole() -> None:
 LINES = st.lists(st.sampled_from(["a = 1\n", "b = a\n", "c = a + b\n", "# x\n", "\n"]), max_size=9)
 
 
+def test_form_feeds_and_separators_are_no_line_ends() -> None:
+    old = '"""a\x0cb\u2028c"""\nx = 1\ny = 2\nz = 3\n"""doc"""\n'
+    found = edits(old, old.replace("y = 2", "y = 5"))
+    assert found == [Edit("y = 2\n", "y = 5\n")]
+    old = 'x = 1\nz = "\u2028"\ny = 2\n"""doc"""\n"""a\x0cb"""\n'
+    new = old.replace("y = 2", '"""other\x1cdoc"""\ny = 3')
+    assert applied(old, edits(old, new)) == old.replace("y = 2", "y = 3")
+
+
 @given(LINES, LINES)
 def test_applied_edits_mean_the_new_text(old: list[str], new: list[str]) -> None:
     before, after = "".join(old), "".join(new)

@@ -1,7 +1,9 @@
 """Differences between what a folder held and what it holds."""
 
 import os
+import random
 import subprocess
+import time
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
@@ -29,6 +31,25 @@ def test_a_diff_can_be_applied(tmp_path: Path, before: str, after: str) -> None:
             env={**os.environ, "GIT_CEILING_DIRECTORIES": "/"},
         )
     assert patch == "" if before == after else file.read_bytes() == after.encode()
+
+
+def test_a_large_diff_is_made_quickly_and_can_be_applied(tmp_path: Path) -> None:
+    draw = random.Random(1)
+    texts = ["".join(f"{draw.randrange(900)}\n" for _ in range(100_000)) for _ in range(2)]
+    before, after = (f"same\n{text}same\nlast" for text in texts)
+    began = time.monotonic()
+    patch = unified(before, after, "a/file", "b/file")
+    assert time.monotonic() - began < 5
+    assert patch.splitlines()[2] == "@@ -2,100000 +2,100000 @@"
+    (tmp_path / "file").write_text(before)
+    subprocess.run(
+        ["git", "apply", "--whitespace=nowarn", "--unidiff-zero", "-"],
+        input=patch.encode(),
+        cwd=tmp_path,
+        check=True,
+        env={**os.environ, "GIT_CEILING_DIRECTORIES": "/"},
+    )
+    assert (tmp_path / "file").read_text() == after
 
 
 def test_every_kind_of_change_is_told(tmp_path: Path) -> None:
