@@ -32,8 +32,8 @@ async def read_file(context: Context, path: str, start: int = 1, end: int = 0) -
     fits = _fitting(lines[start - 1 : last])
     if (start, fits) == (1, len(lines)):
         return text
-    last = start + fits - 1
-    rest = f"; go on with start={last + 1}" if last < len(lines) and not end else ""
+    wanted, last = last, start + fits - 1
+    rest = f"; go on with start={last + 1}" if last < wanted else ""
     shown = f"[lines {start}-{last} of {len(lines)}{rest}]\n" + "".join(lines[start - 1 : last])
     return Clipped(shown) if rest else shown
 

@@ -46,6 +46,13 @@ async def test_a_long_file_is_shown_in_parts(context: Context, call: Call) -> No
     assert seen == lines
 
 
+async def test_a_long_range_that_was_cut_says_so(context: Context, call: Call) -> None:
+    (context.root / "f").write_text("".join(f"line {n}\n" for n in range(5000)))
+    observation = await call("read_file", path="f", start=1, end=4000)
+    assert observation.truncated
+    assert "of 5000; go on with start=" in observation.text.split("\n")[0]
+
+
 async def test_one_endless_line(context: Context, call: Call) -> None:
     (context.root / "f").write_text("x" * 50_000)
     observation = await call("read_file", path="f")
