@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 not everything worked, 2 refused or misused, 130 interrupt
 imported here, so that `assistant --help` costs little more than starting Python.
 """
 
+import errno
 import importlib
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,9 @@ COMMANDS = {
     "demo": "play the whole loop in miniature",
     "doctor": "check every part of the installation",
 }
+
+_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
+"""Errors that no input and no code of ours can help."""
 
 HELP = """\
 usage: assistant [command] [options]
@@ -77,6 +81,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has left (`assistant episodes list | head`).
         sys.stderr.close()
         return 1
+    except OSError as error:
+        # Of the machine, not of the program: everything else keeps its traceback.
+        if error.errno not in _MACHINE:
+            raise
+        place = f" ({error.filename})" if error.filename else ""
+        mend = "free disk space, or see `assistant doctor`."
+        sys.stderr.write(f"assistant: {error.strerror}{place}: {mend}\n")
+        return 2
 
 
 def _dispatch(arguments: list[str]) -> int:

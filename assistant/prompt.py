@@ -7,7 +7,8 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,20 @@ TAIL_ROWS = 8
 
 CALM = 0.7
 """Seconds: a key that follows this fast on typing was meant for the text, not for a question."""
+
+
+class _History(FileHistory):
+    """Lives on in memory where its file cannot be read or written; a full disk ends no chat."""
+
+    def load_history_strings(self) -> Iterable[str]:
+        try:
+            yield from super().load_history_strings()
+        except OSError:
+            return
+
+    def store_string(self, string: str) -> None:
+        with suppress(OSError):
+            super().store_string(string)
 
 
 @dataclass
@@ -64,7 +79,7 @@ class Prompt:
             multiline=True,
             completer=completer,
             complete_while_typing=False,
-            history=FileHistory(str(history)),
+            history=_History(str(history)),
             key_bindings=self._bindings(),
             prompt_continuation="  ",
             erase_when_done=True,
@@ -168,10 +183,12 @@ class Prompt:
 
     def _enter(self, event: KeyPressEvent) -> None:
         buffer = event.current_buffer
-        text = buffer.text.strip()
+        # Bytes that are no UTF-8 arrive as half characters, which nothing can be written with.
+        text = buffer.text.strip().encode("utf-8", "replace").decode()
         if self._question:
             self._answer(self._question, text)
         elif text:
+            buffer.text = text
             buffer.append_to_history()
             buffer.reset()
             self.entered(text)

@@ -30,7 +30,7 @@ def make(registry: Registry, id: str = "student", seed: int = 0) -> ModelVersion
     """Make an untrained student and take it in as version `id`; takes seconds.
 
     Raises:
-        Refused: a library is missing, or there is a version of this id already.
+        Refused: a library is missing, its files cannot be written, or the id is taken.
     """
     require_parts()
     folder = registry.path(id).with_name(f"{id}.new")
@@ -38,5 +38,11 @@ def make(registry: Registry, id: str = "student", seed: int = 0) -> ModelVersion
     try:
         student.init(folder, seed)
         return registry.add_base(folder, id)
+    except Exception as error:
+        # How libraries in Rust report a full disk, in exceptions of their own.
+        if "(os error" not in str(error):
+            raise
+        raise Refused(f"The student cannot be made in {folder.parent}: {error}.") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder.with_name(f"{folder.name}.part"), ignore_errors=True)

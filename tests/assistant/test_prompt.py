@@ -69,6 +69,24 @@ async def test_lines_are_entered_and_the_prompt_stays(tmp_path: Path) -> None:
     assert "second" in (tmp_path / "history").read_text()
 
 
+async def test_a_history_that_cannot_be_used_stops_nobody(tmp_path: Path) -> None:
+    (tmp_path / "history").mkdir()
+    async with bench(tmp_path) as made:
+        made.keys.send_text("one\rtwo\r")
+        await made.until(lambda: len(made.entered) == 2)
+        made.keys.send_text("\x1b[A\x1b[A\r")
+        await made.until(lambda: len(made.entered) == 3)
+    assert made.entered == ["one", "two", "one"]
+
+
+async def test_half_characters_are_replaced(tmp_path: Path) -> None:
+    async with bench(tmp_path) as made:
+        made.keys.send_bytes(b"caf\xe9 \xff\r")
+        await made.until(lambda: made.entered)
+    assert made.entered == ["caf? ?"]
+    assert "caf? ?" in (tmp_path / "history").read_text()
+
+
 async def test_several_lines_by_paste_and_by_alt_enter(tmp_path: Path) -> None:
     async with bench(tmp_path) as made:
         made.keys.send_text("\x1b[200~a\nb\x1b[201~\r")
