@@ -39,10 +39,12 @@ def make(registry: Registry, id: str = "student", seed: int = 0) -> ModelVersion
         student.init(folder, seed)
         return registry.add_base(folder, id)
     except Exception as error:
-        # How libraries in Rust report a full disk, in exceptions of their own.
-        if "(os error" not in str(error):
+        # How libraries in Rust, and numpy, report a full disk: in exceptions of their own.
+        if "(os error" not in str(error) and " requested and " not in str(error):
             raise
-        raise Refused(f"The student cannot be made in {folder.parent}: {error}.") from error
+        raise Refused(
+            f"The student cannot be written to {folder.parent} ({error}): free disk space."
+        ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(folder.with_name(f"{folder.name}.part"), ignore_errors=True)
