@@ -74,6 +74,7 @@ class Limited:
             "limit: tokens": usage.input + usage.output >= limits.tokens,
             "limit: seconds": time.monotonic() - self._started >= limits.seconds,
             "limit: cost": limits.cost is not None and (usage.cost or 0.0) >= limits.cost,
+            "limit: cost, no price known": limits.cost is not None and usage.cost is None,
             "limit: unreadable calls": self._unreadable >= limits.repeats,
             "limit: repeated calls": _repeated(messages[self._before :], limits.repeats),
         }

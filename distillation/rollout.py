@@ -1,5 +1,7 @@
 """One run of the agent on one task, from a fresh workspace to a verdict."""
 
+import asyncio
+
 from agent.agent import Agent
 from agent.conversation import Conversation, begin
 from agent.episode import Episode
@@ -9,6 +11,7 @@ from agent.store import Store
 from agent.task import Task
 from sandbox.backend import open_sandbox
 from sandbox.check import Verdict
+from sandbox.refused import Refused
 from sandbox.sandbox import SandboxBroken
 from sandbox.verify import verify
 from sandbox.workspace import Workspace, copy_of
@@ -23,14 +26,18 @@ async def rollout(task: Task, model: Model, store: Store, limits: EpisodeLimits)
     got to finish: it could not answer (`stop` begins with `error:`) or money ran out (`budget`).
 
     Raises:
-        SandboxUnavailable: this machine has no sandbox.
+        Refused: this machine has no sandbox, or no room for a workspace.
     """
-    start = task.files | task.check.protected
-    workspace = copy_of(start)
+    try:
+        workspace = await asyncio.to_thread(copy_of, task.files | task.check.protected)
+    except OSError as error:
+        raise Refused(
+            f"No workspace for {task.id} can be made ({error.strerror}): free disk space."
+        ) from error
     try:
         return await _run(task, model, store, limits, workspace)
     finally:
-        workspace.close()
+        await asyncio.to_thread(workspace.close)
 
 
 async def _run(
@@ -52,4 +59,4 @@ async def _run(
         await sandbox.close()
     if verdict is None and not stop.startswith(("error:", "budget")):
         verdict = await verify(task.check, workspace.root, task.files | task.check.protected)
-    return conversation.close(stop, workspace.diff(), verdict)
+    return conversation.close(stop, await asyncio.to_thread(workspace.diff), verdict)

@@ -7,6 +7,7 @@ or, where the kernel cannot, links are not followed at all.
 import ctypes
 import errno
 import os
+import secrets
 import stat
 import struct
 from dataclasses import dataclass
@@ -106,26 +107,27 @@ class Tree:
             return file.read(limit)
 
     def write(self, path: str, data: bytes) -> None:
-        """Replace a file's bytes, or make it and the folders above; its mode stays.
+        """Replace a file's bytes at once, or make it and the folders above; its mode stays.
 
-        Links are not followed, and nothing inside a `.git` is written: git would run it.
+        Links are not followed, and nothing inside a `.git` is written: git would run it. Killed
+        or out of space in the middle, the old bytes are still there.
 
         Raises:
             TreeError: it cannot be written.
         """
-        relative = name(path)
-        parts = PurePosixPath(relative).parts
+        parts = PurePosixPath(name(path)).parts
         if any(part.lower() == ".git" for part in parts):
             raise TreeError(f"{path} is git's own; use git commands instead.")
-        flags = os.O_WRONLY | os.O_CREAT | _BASE
+        if not parts:
+            raise TreeError(f"{path} is a folder, not a file.")
         try:
             self._make_folders(parts[:-1])
-            descriptor = self._open(relative, flags, 0o666, _BENEATH | _NO_SYMLINKS)
-            with os.fdopen(descriptor, "wb") as file:
-                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    raise TreeError(f"{path} is not a regular file.")
-                file.write(data)
-                file.truncate()
+            above = "/".join(parts[:-1]) or "."
+            folder = self._open(above, os.O_PATH | os.O_DIRECTORY, 0, _BENEATH | _NO_SYMLINKS)
+            try:
+                _replace(folder, parts[-1], data)
+            finally:
+                os.close(folder)
         except OSError as error:
             raise TreeError(_reason(path, error)) from error
 
@@ -159,6 +161,38 @@ class Tree:
             raise TreeError(_reason(path, error)) from error
         finally:
             os.close(root)
+
+
+def _replace(folder: int, name: str, data: bytes) -> None:
+    """Write a file of an open folder: beside it first, then by a rename."""
+    try:
+        old = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        old = None
+    if old is not None:
+        # Opening it says what no rename would: a link, a folder, a pipe, a file that is read-only.
+        flags = os.O_WRONLY | os.O_NOFOLLOW | _BASE
+        with os.fdopen(os.open(name, flags, dir_fd=folder), "wb") as file:
+            if not stat.S_ISREG(old.st_mode):
+                raise OSError(errno.ENXIO, "not a regular file")
+            if old.st_nlink > 1:  # A rename would part it from its other names.
+                file.write(data)
+                file.truncate()
+                return
+    part = f".assistant-{secrets.token_hex(8)}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BASE
+    descriptor = os.open(part, flags, 0o666, dir_fd=folder)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            if old is not None:
+                os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
+                if os.geteuid() == 0:
+                    os.fchown(descriptor, old.st_uid, old.st_gid)
+        os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        os.unlink(part, dir_fd=folder)
+        raise
 
 
 def _reason(path: str, error: OSError) -> str:

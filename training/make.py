@@ -72,7 +72,9 @@ class Making:
         except FileNotFoundError:
             config = json.loads((self.base / "config.json").read_text(encoding="utf-8"))
             context = int(config.get("max_position_embeddings") or self.recipe.max_length)
-            recipe = replace(self.recipe, max_length=min(self.recipe.max_length, context))
+            recipe = replace(
+                self.recipe, max_length=min(self.recipe.max_length or context, context)
+            )
             rows = await asyncio.to_thread(Rows.make, examples, chat, recipe, folder)
         reasons = "".join(f"; {n} dropped: {reason}" for reason, n in rows.dropped.items())
         text = (

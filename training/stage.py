@@ -67,11 +67,12 @@ async def run_stage(
 async def _listen(process: asyncio.subprocess.Process, tell: Callable[[News], None]) -> None:
     assert process.stdout is not None  # noqa: S101 - it was asked for
     async for line in process.stdout:
-        # Libraries print, too; what is no object is none of ours.
+        # Libraries print, too; what counts no steps is none of ours.
+        news: object = None
         with contextlib.suppress(ValueError):
-            news: object = json.loads(line)
-            if isinstance(news, dict):
-                tell(cast("News", news))
+            news = json.loads(line)
+        if isinstance(news, dict) and "step" in news:
+            tell(cast("News", news))
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

@@ -39,6 +39,7 @@ async def drain(model: Model, messages: Sequence[Message] = ()) -> None:
         (EpisodeLimits(steps=3), (), "steps", 3),
         (EpisodeLimits(tokens=25), (Usage(9, 1),), "tokens", 3),
         (EpisodeLimits(cost=0.02), (Usage(cost=0.01),), "cost", 2),
+        (EpisodeLimits(cost=0.02), (Usage(cost=None),), "cost, no price known", 1),
         (EpisodeLimits(seconds=0.0), (), "seconds", 0),
         (EpisodeLimits(repeats=2), (Malformed("{", "cut"),), "unreadable calls", 2),
     ],

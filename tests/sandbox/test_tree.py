@@ -1,6 +1,8 @@
 """Reading and writing beneath a folder that somebody hostile filled."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -121,3 +123,39 @@ def test_errors_are_sentences(tree: Tree) -> None:
         tree.write("file/below", b"")
     with pytest.raises(TreeError, match="name too long"):
         tree.write("x" * 300, b"")
+
+
+def test_out_of_space_the_old_bytes_are_still_there(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_bytes(b"old" * 100)
+    file.chmod(0o750)
+    script = """
+import resource, signal, sys
+from pathlib import Path
+from sandbox.tree import Tree, TreeError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    Tree(Path(sys.argv[1])).write("a.txt", b"new" * 1000)
+except TreeError as error:
+    print(error)
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout == "a.txt: file too large.\n"
+    assert file.read_bytes() == b"old" * 100
+    assert list(tmp_path.iterdir()) == [file]
+    Tree(tmp_path).write("a.txt", b"new" * 1000)
+    assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b"new" * 1000, 0o750)
+
+
+def test_a_file_with_two_names_keeps_both(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"a longer text")
+    (tmp_path / "b.txt").hardlink_to(tmp_path / "a.txt")
+    Tree(tmp_path).write("a.txt", b"short")
+    assert (tmp_path / "b.txt").read_bytes() == b"short"
