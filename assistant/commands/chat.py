@@ -3,11 +3,12 @@
 examples:
   assistant                                 open the chat
   assistant -p "why does test_parse fail?"  answer once and leave
-  git diff | assistant                      the question comes from standard input
+  git diff | assistant -p "review this"     standard input follows the question, or is it
   assistant --model openai:gpt-5 --mode edits
 """
 
 import asyncio
+import select
 import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
@@ -17,6 +18,9 @@ from typing import get_args
 from agent.approval import Mode
 from assistant.config import Config
 from sandbox.refused import Refused
+
+PATIENCE = 1.0
+"""Seconds that a text on standard input may take to begin where there is a question already."""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -43,15 +47,26 @@ def run(options: Namespace, config: Config) -> int:
     )
     config = replace(config, chat=chat)
     root, text = Path.cwd(), options.print
-    if text is None and sys.stdin.isatty() and sys.stdout.isatty() and not options.json:
+    # A standard input that is closed is None.
+    typed = sys.stdin and sys.stdin.isatty()
+    if text is None and typed and sys.stdout.isatty() and not options.json:
         # Only one of the two is needed, and the prompt must not wait for models and tools.
         from assistant.repl import Repl  # noqa: PLC0415
 
         return asyncio.run(Repl(config, root, options.resume).run())
-    if text is None:
-        text = sys.stdin.read() if not sys.stdin.isatty() else ""
+    piped = _piped(patience=None if text is None else PATIENCE)
+    text = "\n\n".join(part for part in (text, piped) if part)
     if not text.strip():
         raise Refused('Nothing was asked: write assistant -p "…", or pipe a text in.')
     from assistant.oneshot import answer  # noqa: PLC0415
 
     return asyncio.run(answer(config, root, text, as_json=options.json, resume=options.resume))
+
+
+def _piped(patience: float | None) -> str:
+    """What standard input holds, if it begins in time: scripts may leave it open and empty."""
+    if not sys.stdin or sys.stdin.isatty():
+        return ""
+    if patience is not None and not select.select([sys.stdin], [], [], patience)[0]:
+        return ""
+    return sys.stdin.read()

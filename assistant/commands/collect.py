@@ -50,6 +50,10 @@ async def _collect(options: Namespace, config: Config) -> int:
     )
     try:
         last = await collection.run()
+    except asyncio.CancelledError:
+        line.end()
+        sys.stderr.write("Stopped: the same command goes on from here.\n")
+        raise
     finally:
         line.end()
         store.close()

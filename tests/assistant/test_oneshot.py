@@ -42,6 +42,26 @@ def test_what_nobody_can_approve_is_denied(tmp_path: Path) -> None:
     assert not (tmp_path / "a.txt").exists()
 
 
+def test_piped_text_follows_the_question(tmp_path: Path) -> None:
+    with ModelServer(events, REPLIES) as server:
+        run(server, tmp_path, "-p", "review this", text="+ x = 1\n")
+        assert server.requests[0]["messages"][-1]["content"] == "review this\n\n+ x = 1\n"
+
+
+def test_a_standard_input_that_stays_open_and_empty_is_not_waited_for(tmp_path: Path) -> None:
+    with ModelServer(events, REPLIES) as server:
+        process = subprocess.Popen(
+            [COMMAND, "--model", "openai:test", "-p", "hello"],
+            env=clean_environment() | {"ASSISTANT_HOME": str(tmp_path), **served(server.url)},
+            cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+            process.communicate()
+
+
 def test_json_is_one_object(tmp_path: Path) -> None:
     with ModelServer(events, REPLIES) as server:
         done = run(server, tmp_path, "--json", "--mode", "auto", "-p", "write a.txt")

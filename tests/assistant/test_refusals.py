@@ -1,12 +1,14 @@
 """Bad input gets one sentence that names the thing and the mend, exit code 2, and loses nothing."""
 
 import json
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from agent.store import Store
+from assistant import demo
 from assistant.demo import demo_tasks
 from assistant.student import make
 from tests.assistant.terminal import COMMAND, clean_environment
@@ -132,3 +134,26 @@ def test_a_student_that_the_disk_has_no_room_for(tmp_path: Path, most: int) -> N
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
     assert "free disk space" in done.stderr
     assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_a_closed_standard_input_asks_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-c", 'exec "$0" <&-', COMMAND],
+        env=clean_environment() | {"ASSISTANT_HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+
+
+def test_a_collection_that_is_stopped_says_how_it_goes_on(tmp_path: Path) -> None:
+    tasks = Path(demo.__file__).with_name("demo_tasks.jsonl")
+    process = subprocess.Popen(
+        [COMMAND, "collect", "--teacher", "reference", "--jobs", "1", "--tasks", tasks],
+        env=clean_environment() | {"ASSISTANT_HOME": str(tmp_path)},
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr
+    process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    assert "the same command goes on" in process.communicate(timeout=20)[1]
+    assert process.returncode == 130
