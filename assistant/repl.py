@@ -48,6 +48,7 @@ class Repl:
         try:
             await self._prompt.run(self._open)
         finally:
+            self._waiting.clear()
             if self._turn:
                 self._turn.cancel()
                 await asyncio.wait([self._turn])
@@ -97,12 +98,16 @@ class Repl:
     def _ended(self, turn: "asyncio.Task[None]") -> None:
         self._turn = None
         if turn.cancelled():
-            # What waited was meant for after a turn that did not come to its end.
-            self._waiting.clear()
-            self._prompt.print(self._style("interrupted", "yellow") + "\n")
+            # What waited was meant for after a turn that did not come to its end; commands hold.
+            commands = [text for text in self._waiting if text.startswith("/")]
+            texts = len(self._waiting) - len(commands)
+            self._waiting = deque(commands)
+            unsent = f", {texts} waiting not sent (Up brings it back)" if texts else ""
+            self._prompt.print(self._style(f"interrupted{unsent}", "yellow") + "\n")
         elif error := turn.exception():
             self._prompt.leave(error)
-        elif self._waiting:
+            return
+        if self._waiting:
             self._start()
         self._prompt.redraw()
 

@@ -109,6 +109,22 @@ def test_interrupting_a_turn_keeps_the_session(project: Path, tmp_path: Path) ->
         assert terminal.leaves() == 0
 
 
+def test_commands_that_waited_outlive_an_interrupted_turn(project: Path, tmp_path: Path) -> None:
+    with ModelServer(events, [Reply("Hm.\nHm.")], {0: Fault("silence", after=3)}) as server:
+        terminal = Terminal(
+            project, tmp_path, "--model", "openai:test", "--mode", "auto", **served(server.url)
+        )
+        terminal.types("think\r")
+        terminal.sees("Hm.")
+        terminal.types("and more\r/mode ask\r")
+        terminal.sees("> /mode ask")
+        terminal.types("\x03")
+        terminal.sees("interrupted, 1 waiting not sent")
+        terminal.sees("mode: ask")
+        assert terminal.leaves() == 0
+        assert len(server.requests) == 1
+
+
 def wait_for(happened: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
     while not happened():
