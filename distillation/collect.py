@@ -1,22 +1,21 @@
 """Collecting: a teacher on many tasks at once, resumable, under a money cap."""
 
 import asyncio
-import fcntl
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from agent.episode import Episode
 from agent.limits import Budget, Budgeted, EpisodeLimits
 from agent.model import Model
 from agent.store import Store
 from agent.task import Task
+from distillation.lock import alone
 from distillation.rollout import rollout
 from sandbox.refused import Refused
 
+BUSY = "Another `assistant collect` is under way in this home: wait for it, or stop it."
 ERRORS_IN_A_ROW = 5
 """A teacher that fails this often running is down; going on would only make noise."""
 
@@ -73,7 +72,7 @@ class Collection:
             Refused: no sandbox, a task that the teacher cannot take, a teacher that is down, or
                 another collection that is under way.
         """
-        with _alone(self.store.path.with_name("collect.lock")):
+        with alone(self.store.path.with_name("collect.lock"), BUSY):
             todo = self._plan()
             try:
                 async with asyncio.TaskGroup() as group:
@@ -131,16 +130,3 @@ class Collection:
             *(len(self.tasks), dict(self._outcomes), self._errors),
             *(self._budget.spent, rate, last, self._stopped),
         )
-
-
-@contextmanager
-def _alone(path: Path) -> Generator[None]:
-    """Hold a lock that dies with the process, so that no task is run by two at once."""
-    with path.open("w", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Refused(
-                "Another `assistant collect` is under way in this home: wait for it, or stop it."
-            ) from None
-        yield

@@ -11,6 +11,7 @@ from typing import Any
 from agent.episode import Episode
 from agent.task import split_of
 from distillation.example import Example, example
+from distillation.manifest import write_manifest
 from sandbox.refused import Refused
 
 FORMAT = 1
@@ -105,9 +106,7 @@ class Dataset:
         rows.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
         manifest = asdict(self) | {"format": FORMAT}
         del manifest["folder"]
-        part = self.folder / "manifest.part"
-        part.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        part.replace(self.folder / "manifest.json")
+        write_manifest(self.folder / "manifest.json", manifest)
 
 
 def _select(episodes: Iterable[Episode], rules: Rules) -> tuple[list[Episode], dict[str, int]]:

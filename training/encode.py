@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distillation.example import Example
+from distillation.manifest import write_manifest
 from sandbox.refused import Refused
 from training.recipe import Recipe
 from training.tokens import ChatTokenizer, Encoded, RowRefused, encode
@@ -53,9 +54,7 @@ class Rows:
         rows = [row for _, row in encoded]
         totals = (sum(len(row.ids) for row in rows), sum(row.trained for row in rows))
         result = Rows(to, len(train), len(evaluation), *totals, dropped)
-        part = to / "manifest.part"
-        part.write_text(json.dumps(asdict(result), default=str, indent=1), encoding="utf-8")
-        part.replace(to / "manifest.json")
+        write_manifest(to / "manifest.json", asdict(result))
         return result
 
     @staticmethod

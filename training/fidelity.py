@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from distillation.manifest import write_manifest
 from sandbox.refused import Refused
 from training import encode
 from training.stage import attached, say
@@ -68,10 +69,7 @@ def main() -> None:
         files = {str(role): Path(str(path)) for role, path in job["files"].items()}
         out = Path(str(job["out"]))
         found = compare(Path(str(job["merged"])), Path(str(job["base"])), files, Path(job["rows"]))
-        part = out.with_name(out.name + ".part")
-        content = {name: asdict(entry) for name, entry in found.items()}
-        part.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        part.replace(out)
+        write_manifest(out, {name: asdict(entry) for name, entry in found.items()})
 
 
 def compare(merged: Path, base: Path, files: Mapping[str, Path], rows: Path) -> dict[str, Fidelity]:

@@ -10,6 +10,7 @@ from agent.models.llama import LlamaModel
 from agent.models.settings import ModelSettings
 from distillation.dataset import Dataset
 from distillation.example import Example
+from distillation.manifest import write_manifest
 from training import parity
 from training.converter import Converter
 from training.encode import Rows
@@ -94,9 +95,7 @@ class Making:
                 equal = await asyncio.to_thread(parity.check, examples, chat, fed)
             finally:
                 await served.close()
-            part = path.with_suffix(".part")
-            part.write_text(json.dumps(equal), encoding="utf-8")
-            part.replace(path)
+            write_manifest(path, equal)
         equal = int(json.loads(path.read_text(encoding="utf-8")))
         text = f"llama.cpp is fed the training tokens: equal in {equal} of {len(examples)} episodes"
         self.tell(Progress("encode", text, 1.0, {"token_parity": equal}))

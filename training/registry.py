@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from distillation.manifest import write_manifest
 from sandbox.refused import Refused
 from training.version import ModelVersion, StoredFile
 
@@ -194,9 +195,7 @@ class Registry:
             ) from error
 
     def _point(self, history: "list[str]") -> None:
-        part = self._pointer.with_suffix(".part")
-        part.write_text(json.dumps({"history": history}), encoding="utf-8")
-        part.replace(self._pointer)
+        write_manifest(self._pointer, {"history": history})
 
     @contextmanager
     def _locked(self) -> Generator[None, None, None]:

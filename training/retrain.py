@@ -4,11 +4,9 @@ Every stage leaves its product under `home`, complete or not at all. Started aga
 end, the same data, recipe and base go on from the last finished stage.
 """
 
-import fcntl
 import hashlib
 import shutil
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from agent.models.open import OpenModel
 from agent.store import Store
 from agent.task import Task, split_of
 from distillation.dataset import Dataset, Rules
+from distillation.lock import alone
 from distillation.rollout import rollout
 from sandbox.refused import Refused
 from training.evaluate import LIMITS, Evaluation, Rollout
@@ -28,6 +27,8 @@ from training.recipe import Recipe
 from training.registry import Registry, Weights
 from training.scorecard import Scorecard
 from training.version import ModelVersion
+
+BUSY = "A retraining is running already: wait for it or stop it."
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ async def retrain(
         raise Refused(
             f"Training needs {', '.join(missing)}: run `pip install 'assistant[train]'` first."
         )
-    with _alone(home):
+    with alone(home / "retrain.lock", BUSY):
         old = registry.active()
         if old is None:
             raise Refused("There is no student to train yet: run `assistant student init` first.")
@@ -152,15 +153,3 @@ def _heldout(store: Store, conduct: Conduct) -> list[Task]:
         raise Refused("There are no held-out tasks to compare on: collect on more tasks first.")
     tasks.sort(key=lambda task: hashlib.sha256(f"evaluate {task.id}".encode()).digest())
     return tasks[: conduct.tasks]
-
-
-@contextmanager
-def _alone(home: Path) -> Generator[None, None, None]:
-    """One retraining at a time; the lock dies with the process."""
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "retrain.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Refused("A retraining is running already: wait for it or stop it.") from error
-        yield

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.task import Task
+from distillation.manifest import write_manifest
 from sandbox.check import Outcome
 from sandbox.refused import Refused
 
@@ -67,9 +68,7 @@ class Scorecard:
     def write(self, path: Path) -> None:
         """Write by rename."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        part.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
-        part.replace(path)
+        write_manifest(path, asdict(self))
 
     @staticmethod
     def read(path: Path) -> "Scorecard":

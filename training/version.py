@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from distillation.manifest import write_manifest
 from sandbox.refused import Refused
 
 FORMAT = 1
@@ -59,9 +60,7 @@ class ModelVersion:
 
     def write(self, folder: Path) -> None:
         """Write the manifest by rename; it is what makes the folder a version."""
-        part = folder / "manifest.part"
-        part.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
-        part.replace(folder / "manifest.json")
+        write_manifest(folder / "manifest.json", asdict(self))
 
     @staticmethod
     def read(folder: Path) -> "ModelVersion":
