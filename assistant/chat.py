@@ -11,6 +11,7 @@ from assistant.prompt import Prompt
 from assistant.render import Renderer
 from assistant.session import Session
 from assistant.slash import Desk, obey
+from assistant.stops import ended_early
 from assistant.style import Look, Style
 from assistant.untrusted import neutral
 from sandbox.refused import Refused
@@ -79,7 +80,7 @@ class Chat:
         stop = await self.session.ask(text, self._decide)
         self.renderer.end()
         if stop != "end":
-            self._line(f"the turn ended early: {stop}", "yellow")
+            self._line(ended_early(stop), "yellow")
         if news := await self.session.follow():
             self._line(news, "green")
 

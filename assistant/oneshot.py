@@ -9,6 +9,7 @@ from agent.model import Event, ModelError
 from assistant.config import Config
 from assistant.render import Renderer
 from assistant.session import Session
+from assistant.stops import ended_early
 from assistant.style import Style
 from assistant.untrusted import neutral
 from sandbox.sandbox import SandboxBroken
@@ -41,7 +42,7 @@ async def answer(config: Config, root: Path, text: str, *, as_json: bool, resume
     if as_json:
         sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
     elif session.stop != "end":
-        _say(problem or f"the turn ended early: {session.stop}")
+        _say(problem or ended_early(session.stop))
     return 0 if session.stop == "end" else 1
 
 
