@@ -9,8 +9,8 @@ from pygments.util import ClassNotFound
 
 from assistant.style import Look, Style
 
-MOST_LINES = 400
-"""Of one fenced block are highlighted; each line lexes the block up to itself again."""
+CONTEXT = 40
+"""Lines of a fenced block that are lexed for one line; a longer string loses its colour."""
 
 # A token is coloured like the nearest of its ancestors that stands here.
 _LOOKS: dict[object, Look] = {
@@ -59,8 +59,8 @@ class Markdown:
         return self._style(span[1], "cyan") if span[1] else self._style(span[2], "bold")
 
     def _code(self, text: str) -> str:
-        self._block.append(text)
-        if not (self._lexer and self._style.colours) or len(self._block) > MOST_LINES:
+        self._block = [*self._block[1 - CONTEXT :], text]
+        if not (self._lexer and self._style.colours):
             return text
         tokens = list(lex("\n".join(self._block), self._lexer))
         return _last_line("".join(self._paint(kind, part) for kind, part in tokens))
