@@ -10,6 +10,7 @@ import os
 import secrets
 import stat
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -87,6 +88,8 @@ class Tree:
     """A folder as a place for files."""
 
     root: Path
+    beneath: Callable[[int, str, int, int, int], int] = _openat2
+    """How the kernel resolves a path; where it says that it cannot, no link is followed."""
 
     def read(self, path: str, limit: int = 2**24) -> bytes:
         """The bytes of a regular file.
@@ -150,7 +153,7 @@ class Tree:
         root = os.open(self.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             try:
-                return _openat2(root, path, flags, mode, resolve)
+                return self.beneath(root, path, flags, mode, resolve)
             except OSError as error:
                 if error.errno not in (errno.ENOSYS, errno.EPERM):
                     raise
