@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -18,6 +19,8 @@ from sandbox.refused import Refused
 
 News = dict[str, Any]
 """What a child tells: one JSON object."""
+SCARCE = 64
+"""Megabytes; a checkpoint of even the smallest student would not fit much below."""
 
 
 class StageFailed(Refused):
@@ -59,7 +62,7 @@ async def run_stage(
             _kill(process)
             await process.wait()
     if status:
-        raise StageFailed(f"{module} failed: {_last_words(log, status)} (log: {log}).")
+        raise StageFailed(f"{module} failed: {_last_words(log, status)} (log: {log}).{_room(log)}")
     log.unlink()
     path.unlink()
 
@@ -101,6 +104,12 @@ def _last_words(log: Path, status: int) -> str:
         return f"it was ended by {name}{hint}"
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return (lines or ["it said nothing"])[-1].strip()[:500].rstrip(".")
+
+
+def _room(log: Path) -> str:
+    """What to say where the disk is as good as full: libraries each say that in their own way."""
+    left = shutil.disk_usage(log.parent).free // 2**20
+    return f" Only {left} MB are free there: free disk space and retrain." if left < SCARCE else ""
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,26 @@ async def test_foreign_code_is_not_imported(tmp_path: Path) -> None:
     (tmp_path / "json.py").write_text("raise SystemExit('foreign code ran')")
     with pytest.raises(StageFailed, match="KeyError"):
         await run_stage("training.merge", {"base": "nowhere"}, tmp_path / "merge.job")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte, where this user may mount one."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+async def test_a_full_disk_is_named_whatever_the_library_says(small_disk: Path) -> None:
+    with pytest.raises(StageFailed, match=r"Only \d MB are free there: free disk space"):
+        await run_stage("training.merge", {"base": "nowhere"}, small_disk / "merge.job")
+
+
+async def test_where_there_is_room_nothing_is_said_of_it(tmp_path: Path) -> None:
+    with pytest.raises(StageFailed) as failed:
+        await run_stage("training.merge", {"base": "nowhere"}, tmp_path / "merge.job")
+    assert "free" not in str(failed.value)
