@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from sandbox.completed import Completed
 from sandbox.interpreter import Interpreter
 from sandbox.limits import Limits
 from sandbox.process import PID_1, Ended, Job, run_process
-from sandbox.sandbox import SandboxBroken
+from sandbox.sandbox import Process, SandboxBroken
 from sandbox.seccomp import program
 
 
@@ -79,14 +79,22 @@ class Bubblewrap:
         *,
         stdin: bytes = b"",
         env: Mapping[str, str] | None = None,
-        limits: Limits | None = None,
+        seconds: float | None = None,
+        output_bytes: int | None = None,
+        merged: bool = False,
     ) -> Completed:
         """Run one command to its end; see `sandbox.sandbox.Sandbox.run`.
 
         Raises:
             SandboxBroken: bubblewrap did not get as far as starting the command.
         """
-        limits = limits or self.limits
+        limits = replace(
+            self.limits,
+            seconds=seconds or self.limits.seconds,
+            output_bytes=output_bytes or self.limits.output_bytes,
+        )
+        if merged:
+            command = ("/bin/sh", "-c", 'exec "$@" 2>&1', "sh", *command)
         group = self.controllers.group(limits)
         job = Job(
             partial(self.command_line, command, env or {}, limits),
@@ -109,6 +117,12 @@ class Bubblewrap:
             mounts.forget_common_directory(self.root)
             if group:
                 await group.remove()
+
+    async def start(
+        self, command: Sequence[str], *, env: Mapping[str, str] | None = None
+    ) -> Process:
+        """Not offered by this backend yet."""
+        raise SandboxBroken(f"Cannot start {command[0]} beside other commands here.")
 
     async def close(self) -> None:
         """Kill what still runs; whoever waits for it gets SandboxBroken. Safe to call twice."""

@@ -16,8 +16,14 @@ class Completed:
     timed_out: bool = False
     truncated: bool = False
     """Output was cut to `Limits.output_bytes` on one of the two streams."""
+    peak_mb: float = 0.0
+    """Memory of its largest process; 0 where nobody measured it."""
+    killed: str = ""
+    """Which limit killed it, in words for a model: `more than 2048 MB of memory`; mostly empty."""
+    refused: tuple[str, ...] = ()
+    """Connections that the network's rules refused while it ran, each a sentence."""
 
     @property
     def ok(self) -> bool:
         """The command ended by itself with status 0."""
-        return self.exit_code == 0 and not self.timed_out
+        return self.exit_code == 0 and not self.timed_out and not self.killed

@@ -94,14 +94,14 @@ async def _command(
     filled = [part.replace("{python}", sandbox.python) for part in command]
     arguments = _pytest_arguments(command, filled)
     if arguments is None:
-        completed = await sandbox.run(filled, limits=limits)
+        completed = await sandbox.run(filled, seconds=limits.seconds)
         return None if completed.ok else _shown(completed, completed.stdout, limits)
     key = secrets.token_bytes(32)
     completed = await sandbox.run(
         [sandbox.python, "-P", WITNESS, *arguments],
         stdin=key,
         env={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        limits=limits,
+        seconds=limits.seconds,
     )
     evidence, output = sealed(completed.stdout, key)
     if not completed.ok:

@@ -1,7 +1,6 @@
 """Running commands and Python code."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from sandbox.completed import Completed
 from tools.call import ToolError
@@ -13,8 +12,6 @@ _LONGEST = 100_000
 _MOST_SECONDS = 600
 _NOTES = 500
 """Room for what is said about the output."""
-_MERGED = 'exec "$@" 2>&1'
-"""Errors and output in the order in which they were written."""
 
 
 @tool("run")
@@ -48,9 +45,9 @@ async def _run(context: Context, command: Sequence[str], seconds: float, more: s
         raise ToolError("Too long to be run, or it holds a NUL; write it to a file and run that.")
     if not 0 < seconds <= _MOST_SECONDS:
         raise ToolError(f"seconds must be between 1 and {_MOST_SECONDS}.")
-    limits = replace(context.sandbox.limits, seconds=seconds, output_bytes=LIMIT - _NOTES)
-    line = ["bash", "-c", _MERGED, "bash", *command]
-    completed = await context.sandbox.run(line, limits=limits)
+    completed = await context.sandbox.run(
+        command, seconds=seconds, output_bytes=LIMIT - _NOTES, merged=True
+    )
     output = completed.stdout + completed.stderr
     newline = "" if not output or output.endswith("\n") else "\n"
     ending = f"{output}{newline}[{_ending(completed, seconds)}"

@@ -28,7 +28,7 @@ async def test_time_ends_the_whole_tree(sandbox: Sandbox) -> None:
     mark = "31415.901"
     command = f"(setsid sleep {mark} &) ; sleep {mark} & echo begun; trap '' TERM; sleep {mark}"
     began = time.monotonic()
-    completed = await sandbox.run(["sh", "-c", command], limits=Limits(seconds=0.7))
+    completed = await sandbox.run(["sh", "-c", command], seconds=0.7)
     assert completed.timed_out
     assert not completed.ok
     assert completed.exit_code == -9
@@ -47,10 +47,8 @@ async def test_a_background_child_that_holds_the_pipe_is_not_waited_for(sandbox:
 
 
 async def test_memory_of_one_process(sandbox: Sandbox) -> None:
-    completed = await sandbox.run(
-        ["python3", "-c", "x = bytearray(400 * 2**20); print('got it')"],
-        limits=Limits(memory_mb=100, seconds=30),
-    )
+    sandbox.limits = Limits(memory_mb=100, seconds=30)
+    completed = await sandbox.run(["python3", "-c", "x = bytearray(400 * 2**20); print('got it')"])
     assert not completed.ok
     assert "got it" not in completed.stdout
     assert "emory" in completed.stderr
@@ -60,14 +58,16 @@ async def test_memory_of_one_process_where_there_are_no_groups(sandbox: Sandbox)
     assert isinstance(sandbox, Bubblewrap)
     sandbox.controllers = Controllers(None, None, unified=False)
     code = "x = bytearray(400 * 2**20); print('got it')"
-    completed = await sandbox.run(["python3", "-c", code], limits=Limits(memory_mb=200))
+    sandbox.limits = Limits(memory_mb=200)
+    completed = await sandbox.run(["python3", "-c", code])
     assert completed.exit_code == 1
     assert "MemoryError" in completed.stderr
 
 
 async def test_memory_within_the_limit_is_given(sandbox: Sandbox) -> None:
     code = "x = bytearray(60 * 2**20); print('got it')"
-    completed = await sandbox.run(["python3", "-c", code], limits=Limits(memory_mb=200))
+    sandbox.limits = Limits(memory_mb=200)
+    completed = await sandbox.run(["python3", "-c", code])
     assert completed.stdout == "got it\n"
 
 
@@ -84,14 +84,16 @@ try:
 except OSError as error:
     print(made, error, flush=True)
 """
-    completed = await sandbox.run(["python3", "-c", code], limits=Limits(processes=40, seconds=30))
+    sandbox.limits = Limits(processes=40, seconds=30)
+    completed = await sandbox.run(["python3", "-c", code])
     assert "temporarily unavailable" in completed.stdout
     assert 20 <= int(completed.stdout.split()[0]) <= 44
 
 
 async def test_a_flood_of_output_is_capped_while_reading(sandbox: Sandbox) -> None:
-    limits = Limits(output_bytes=10_000, seconds=60)
-    completed = await sandbox.run(["sh", "-c", "head -c 1G /dev/zero; echo end"], limits=limits)
+    completed = await sandbox.run(
+        ["sh", "-c", "head -c 1G /dev/zero; echo end"], seconds=60, output_bytes=10_000
+    )
     assert completed.ok
     assert completed.truncated
     assert completed.stdout.endswith("end\n")
@@ -100,15 +102,14 @@ async def test_a_flood_of_output_is_capped_while_reading(sandbox: Sandbox) -> No
 
 
 async def test_an_endless_flood_is_stopped_by_time(sandbox: Sandbox) -> None:
-    completed = await sandbox.run(["yes"], limits=Limits(seconds=0.5, output_bytes=1000))
+    completed = await sandbox.run(["yes"], seconds=0.5, output_bytes=1000)
     assert completed.timed_out
     assert completed.stdout.startswith("y\ny\n")
 
 
 async def test_a_large_file_is_refused(sandbox: Sandbox) -> None:
-    completed = await sandbox.run(
-        ["python3", "-c", "open('big', 'wb').truncate(3 * 2**20)"], limits=Limits(file_mb=1)
-    )
+    sandbox.limits = Limits(file_mb=1)
+    completed = await sandbox.run(["python3", "-c", "open('big', 'wb').truncate(3 * 2**20)"])
     assert not completed.ok
     assert (sandbox.root / "big").stat().st_size <= 2**20
 

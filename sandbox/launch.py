@@ -1,0 +1,42 @@
+"""The seam below `Supervised`: how a backend starts the supervisor of one workspace."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A supervisor that runs, and the bytes to and from it. What it says is untrusted."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    end: Callable[[], Awaitable[None]]
+    """Kill it with all that it started, wait until that is gone, and give back what was made for
+    it (cgroup, container, mounts). Safe to call twice."""
+    out_of_memory: Callable[[], bool] = lambda: False
+    """Whether the kernel has killed something for memory since the last call."""
+
+
+class Launch(Protocol):
+    """Starts the supervisor (`sandbox/lent/supervisor.py`) where it cannot be harmed."""
+
+    name: str
+    """Of the backend, as `Sandbox.name`."""
+    workdir: str
+    """The workspace's path inside."""
+    python: str
+    """The interpreter for the workspace's code, inside."""
+    environment: Mapping[str, str]
+    """What every command finds in its environment."""
+    settings: Mapping[str, object]
+    """What the supervisor is told first; see `sandbox/frames.py`."""
+
+    async def start(self) -> Channel:
+        """Start a fresh supervisor; it may be called again after one has died.
+
+        Raises:
+            SandboxBroken: it did not start.
+        """
+        ...
