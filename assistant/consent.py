@@ -45,7 +45,7 @@ async def _ask(call: ToolCall, agent: Agent, prompt: Prompt, style: Style) -> st
 
 
 def _shown(call: ToolCall, agent: Agent, style: Style) -> str:
-    shown = preview(call, agent.context.root) or headline(call)
+    shown = preview(call, agent.tools, agent.context.root) or headline(call)
     if _effect(call, agent) == "write":
         return diff(shown, style)
     return "".join(f"{style('$', 'dim')} {neutral(line)}\n" for line in shown.splitlines())

@@ -1,8 +1,10 @@
 """Editing a file by exact search and replace."""
 
 import difflib
+from pathlib import Path
 
 from tools.call import ToolError
+from tools.preview import diff
 from tools.textfile import TextFile, load, missing, save
 from tools.tool import Context, tool
 
@@ -14,7 +16,12 @@ _SHOWN_MATCHES = 10
 _LEAST_LIKENESS = 0.3
 
 
-@tool("write")
+def _preview(root: Path, path: str, old: str, new: str) -> str:
+    file = _loaded(path, root)
+    return diff(path, file, edited(file, path, old, new)[0])
+
+
+@tool("write", preview=_preview)
 async def edit_file(context: Context, path: str, old: str, new: str) -> str:
     """Replace text that occurs exactly once in a file.
 
@@ -24,10 +31,7 @@ async def edit_file(context: Context, path: str, old: str, new: str) -> str:
         old: The exact text, with its spaces; whole lines work best.
         new: What takes its place.
     """
-    try:
-        file = load(path, context.root)
-    except FileNotFoundError:
-        raise missing(path) from None
+    file = _loaded(path, context.root)
     text, at = edited(file, path, old, new)
     save(path, context.root, text)
     return f"Edited {path} at line {file.raw.count(chr(10), 0, at) + 1}."
@@ -48,6 +52,13 @@ def edited(file: TextFile, path: str, old: str, new: str) -> tuple[str, int]:
     if file.raw.find(search, at + 1) >= 0:
         raise ToolError(_ambiguous(file.raw, path, search))
     return file.raw[:at] + file.fitted(new) + file.raw[at + len(search) :], at
+
+
+def _loaded(path: str, root: Path) -> TextFile:
+    try:
+        return load(path, root)
+    except FileNotFoundError:
+        raise missing(path) from None
 
 
 def _ambiguous(text: str, path: str, old: str) -> str:

@@ -1,7 +1,10 @@
 """Reading, writing and listing files."""
 
+from pathlib import Path
+
 from tools.call import ToolError
 from tools.clip import LIMIT, Clipped
+from tools.preview import diff
 from tools.ripgrep import ripgrep
 from tools.textfile import TextFile, load, missing, relative, save
 from tools.tool import Context, tool
@@ -38,7 +41,15 @@ async def read_file(context: Context, path: str, start: int = 1, end: int = 0) -
     return Clipped(shown) if rest else shown
 
 
-@tool("write")
+def _preview(root: Path, path: str, content: str) -> str:
+    try:
+        old = load(path, root)
+    except FileNotFoundError:
+        return diff(path, None, content)
+    return diff(path, old, written(old, content))
+
+
+@tool("write", preview=_preview)
 async def write_file(context: Context, path: str, content: str) -> str:
     """Write a whole text file, new or in place of the old one.
 

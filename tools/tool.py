@@ -3,7 +3,7 @@
 import inspect
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, cast
@@ -26,6 +26,8 @@ class Context:
     sandbox: Sandbox
     root: Path
     """The workspace on the host."""
+    memory: dict[str, object] = field(default_factory=dict[str, object], compare=False)
+    """What a tool keeps from one call to the next, under the tool's name."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class Tool:
     effect: Effect
     more: str
     """How to see what was cut out of a long observation."""
+    preview: Callable[..., str] | None = None
+    """Takes the workspace's root, then the arguments of a call; what it would do, for a person.
+
+    None shows the arguments. Raises ToolError where the call cannot work.
+    """
 
     @cached_property
     def name(self) -> str:
@@ -102,12 +109,15 @@ class Tool:
 
 
 def tool(
-    effect: Effect, *, more: str = "ask for less at once"
+    effect: Effect,
+    *,
+    more: str = "ask for less at once",
+    preview: Callable[Concatenate[Path, _Parameters], str] | None = None,
 ) -> Callable[[Callable[Concatenate[Context, _Parameters], Awaitable[str]]], Tool]:
-    """Make a tool of an async function; see `Tool` for `effect` and `more`."""
+    """Make a tool of an async function; see `Tool` for the rest."""
 
     def decorate(function: Callable[Concatenate[Context, _Parameters], Awaitable[str]]) -> Tool:
-        return Tool(function, effect, more)
+        return Tool(function, effect, more, preview)
 
     return decorate
 

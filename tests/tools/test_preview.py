@@ -3,11 +3,12 @@
 from tests.tools.calling import Call
 from tools.call import JSON, ToolCall
 from tools.preview import preview
+from tools.registry import default_tools
 from tools.tool import Context
 
 
 def _shown(context: Context, name: str, **arguments: JSON) -> str | None:
-    return preview(ToolCall("1", name, arguments), context.root)
+    return preview(ToolCall("1", name, arguments), default_tools(), context.root)
 
 
 async def test_the_diff_is_what_then_happens(context: Context, call: Call) -> None:
