@@ -28,6 +28,8 @@ class Launch(Protocol):
     """The workspace's path inside."""
     python: str
     """The interpreter for the workspace's code, inside."""
+    lent: str
+    """The folder inside where `sandbox/lent/` is, read-only; its path differs between backends."""
     environment: Mapping[str, str]
     """What every command finds in its environment."""
     settings: Mapping[str, object]

@@ -61,6 +61,8 @@ class Sandbox(Protocol):
     """Of all that runs in it together; time and output are of each command."""
     python: str
     """The interpreter for the workspace's code, as a path inside the sandbox."""
+    lent: str
+    """The folder inside where our own scripts (`sandbox/lent/`) are, read-only."""
 
     async def run(
         self,
