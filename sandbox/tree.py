@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 _OPENAT2 = 437
 _NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH = 0x02, 0x04, 0x08
@@ -95,19 +96,31 @@ class Tree:
         """The bytes of a regular file.
 
         Raises:
-            TreeError: there is no such file, it is something else, or holds more than `limit`.
+            TreeError: it is something else, or holds more than `limit`.
+            FileNotFoundError: there is no such file.
+        """
+        with self.open(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > limit:
+                raise TreeError(f"{path} is too large to be read at once ({size} bytes).")
+            return file.read(limit)
+
+    def open(self, path: str) -> BinaryIO:
+        """A regular file, open for reading, of whatever size.
+
+        Raises:
+            TreeError: it is something else.
+            FileNotFoundError: there is no such file.
         """
         descriptor = self._open(name(path), os.O_RDONLY | _BASE, 0, _BENEATH | _NO_MAGICLINKS)
         state = os.fstat(descriptor)
         if stat.S_ISDIR(state.st_mode):
             os.close(descriptor)
             raise TreeError(f"{path} is a folder, not a file.")
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(state.st_mode):
-                raise TreeError(f"{path} is not a regular file.")
-            if state.st_size > limit:
-                raise TreeError(f"{path} is too large to be read at once ({state.st_size} bytes).")
-            return file.read(limit)
+        if not stat.S_ISREG(state.st_mode):
+            os.close(descriptor)
+            raise TreeError(f"{path} is not a regular file.")
+        return os.fdopen(descriptor, "rb")
 
     def write(self, path: str, data: bytes) -> None:
         """Replace a file's bytes at once, or make it and the folders above; its mode stays.

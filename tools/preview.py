@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sandbox.snapshot import unified
-from tools.call import JSON, ToolCall, ToolError
+from tools.call import ToolCall, ToolError
 from tools.textfile import TextFile
 from tools.tool import Tool
 
@@ -31,7 +31,7 @@ def diff(path: str, before: TextFile | None, after: str) -> str:
     return unified(old.shown, TextFile(after).shown, old_name, f"b/{path}")
 
 
-def _listed(tool: Tool, arguments: dict[str, JSON]) -> str:
+def _listed(tool: Tool, arguments: dict[str, object]) -> str:
     """The first argument as it is, then those that differ from their defaults, by name."""
     properties = tool.parameters["properties"]
     defaults = properties if isinstance(properties, dict) else {}

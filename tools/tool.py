@@ -67,16 +67,19 @@ class Tool:
         raw = cast("dict[str, JSON]", self._arguments.model_json_schema())
         documented = docstring_parser.parse(self.function.__doc__ or "").params
         descriptions = {param.arg_name: param.description for param in documented}
+        known = cast("dict[str, JSON]", raw.get("$defs", {}))
         properties: dict[str, JSON] = {}
         for name, value in cast("dict[str, dict[str, JSON]]", raw["properties"]).items():
-            slim = {key: item for key, item in value.items() if key != "title"}
+            slim = cast("dict[str, JSON]", _slim(value, known))
             text = descriptions.get(name)
             properties[name] = {**slim, "description": text} if text else slim
         required = raw.get("required", [])
         return {"type": "object", "properties": properties, "required": required}
 
-    def validated(self, arguments: dict[str, JSON]) -> dict[str, JSON]:
+    def validated(self, arguments: dict[str, JSON]) -> dict[str, object]:
         """Arguments with their defaults, converted where that is harmless ("5" to 5).
+
+        Those that the function takes as dataclasses are made ones.
 
         Raises:
             ToolError: they do not fit; the text says what was expected.
@@ -94,7 +97,7 @@ class Tool:
                 for item in error.errors(include_url=False)
             )
             raise ToolError(f"Wrong arguments ({problems}). Call {self.signature}.") from None
-        return cast("dict[str, JSON]", model.model_dump())
+        return {p.name: cast("object", getattr(model, p.name)) for p in _parameters(self.function)}
 
     @cached_property
     def _arguments(self) -> Any:  # noqa: ANN401 - a class made at run time
@@ -151,6 +154,22 @@ async def execute(call: ToolCall, tools: Sequence[Tool], context: Context) -> Ob
         return Observation(call.id, call.name, text, ok=False, truncated=cut)
     shown, cut = clip(text, found.more)
     return Observation(call.id, call.name, shown, truncated=cut or isinstance(text, Clipped))
+
+
+def _slim(value: JSON, known: dict[str, JSON]) -> JSON:
+    """A part of a schema without titles, what it refers to put in its place."""
+    if isinstance(value, list):
+        return [_slim(item, known) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if isinstance(reference := value.get("$ref"), str):
+        return _slim(known[reference.rpartition("/")[2]], known)
+    return {
+        key: _slim(item, known)
+        for key, item in value.items()
+        # A class's docstring speaks to us, not to models; an argument may have such a name.
+        if key not in ("title", "description") or not isinstance(item, str)
+    }
 
 
 def _parameters(function: Callable[..., Awaitable[str]]) -> list[inspect.Parameter]:
