@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Protocol
 
 
@@ -29,11 +30,13 @@ class Launch(Protocol):
     python: str
     """The interpreter for the workspace's code, inside."""
     lent: str
-    """The folder inside where `sandbox/lent/` is, read-only; its path differs between backends."""
+    """The folder inside where `sandbox/lent/` is, read-only; its path differs between backends but
+    ends in `/sandbox/lent`, since our scripts import each other as `sandbox.lent.frames`."""
     environment: Mapping[str, str]
     """What every command finds in its environment."""
     settings: Mapping[str, object]
-    """What the supervisor is told first; see `sandbox/frames.py`."""
+    """What the supervisor is told first; see `sandbox/lent/settings.py`. `watch_disk` is for the
+    host: whether a command that takes more of the disk than `Limits.workspace_mb` is killed."""
 
     async def start(self) -> Channel:
         """Start a fresh supervisor; it may be called again after one has died.
@@ -42,3 +45,14 @@ class Launch(Protocol):
             SandboxBroken: it did not start.
         """
         ...
+
+
+def supervisor(python: str, lent: str) -> tuple[str, ...]:
+    """The command line of the supervisor; `lent` is as in `Launch`.
+
+    It reads frames from its standard input and writes them to its standard output: a socket for
+    both or two pipes. Imported instead of run as a script, it is compiled once.
+    """
+    package = str(PurePosixPath(lent).parents[1])
+    line = f"import sys; sys.path.insert(0, {package!r}); import sandbox.lent.supervisor as s; s.main()"
+    return (python, "-I", "-S", "-B", "-c", line)

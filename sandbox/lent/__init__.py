@@ -1,0 +1,1 @@
+"""Ours, read-only inside every sandbox: the supervisor, and what commands find there."""
