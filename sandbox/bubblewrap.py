@@ -20,6 +20,7 @@ from sandbox.completed import Completed
 from sandbox.interpreter import Interpreter
 from sandbox.limits import Limits
 from sandbox.process import PID_1, Ended, Job, run_process
+from sandbox.protected import forget_common_directory
 from sandbox.sandbox import Process, SandboxBroken
 from sandbox.seccomp import program
 
@@ -114,7 +115,7 @@ class Bubblewrap:
             raise
         finally:
             self._running.discard(task)
-            mounts.forget_common_directory(self.root)
+            forget_common_directory(self.root)
             if group:
                 await group.remove()
 

@@ -5,8 +5,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox.sandbox import SandboxUnavailable
-from sandbox.tree import TreeError, name
+from sandbox.protected import parts
 
 WORKDIR = "/workspace"
 HOME = "/home/sandbox"
@@ -63,68 +62,15 @@ def workspace(root: Path, readonly: Sequence[Path]) -> tuple[str, ...]:
     Raises:
         SandboxUnavailable: the repository is laid out so that it cannot be protected.
     """
-    arguments = ["--bind", str(root), WORKDIR, *_git(root)]
-    above: set[Path] = set()
-    for path in readonly:
-        place = _inside(root, path)
-        # A folder that could be renamed could be replaced: every folder above is a mount too.
-        for parent in reversed(place.parents[:-1]):
-            if parent not in above:
-                above.add(parent)
-                arguments += ["--bind", str(root / parent), f"{WORKDIR}/{parent}"]
-        arguments += ["--ro-bind", str(root / place), f"{WORKDIR}/{place}"]
+    arguments = ["--bind", str(root), WORKDIR]
+    for part in parts(root, readonly):
+        inside = f"{WORKDIR}/{part.path}"
+        if part.source is None:
+            arguments += ["--perms", "0555", "--tmpfs", inside, "--remount-ro", inside]
+        else:
+            kind = "--ro-bind" if part.readonly else "--bind"
+            arguments += [kind, str(part.source), inside]
     return tuple(arguments)
-
-
-def _inside(root: Path, path: Path) -> Path:
-    """A path relative to the workspace.
-
-    Raises:
-        SandboxUnavailable: it leads out of it.
-    """
-    try:
-        return Path(name(str(path.relative_to(root) if path.is_absolute() else path)))
-    except (TreeError, ValueError) as error:
-        raise SandboxUnavailable(f"No sandbox for {root}: {path} is not inside of it.") from error
-
-
-def _git(root: Path) -> tuple[str, ...]:
-    """Keep what git would run on the host from being written: hooks and configuration."""
-    folder = root / ".git"
-    links = [p for p in (folder, folder / "hooks", folder / "config") if p.is_symlink()]
-    if links:
-        raise SandboxUnavailable(
-            f"No sandbox for {root}: {links[0]} is a link, so git's hooks cannot be protected; "
-            "replace it by what it links to."
-        )
-    inside = f"{WORKDIR}/.git"
-    if folder.is_file():  # A worktree: the file says where the repository is.
-        return ("--ro-bind", str(folder), inside)
-    if not folder.is_dir():
-        return ()
-    # A mount point of its own cannot be renamed away.
-    arguments = ["--bind", str(folder), inside]
-    if (folder / "hooks").is_dir():
-        arguments += ["--ro-bind", str(folder / "hooks"), f"{inside}/hooks"]
-    else:
-        arguments += ["--perms", "0555", "--tmpfs", f"{inside}/hooks"]
-        arguments += ["--remount-ro", f"{inside}/hooks"]
-    config = folder / "config"
-    source = config if config.is_file() else _OURS / "empty"
-    arguments += ["--ro-bind", str(source), f"{inside}/config"]
-    for part in ("config.worktree", "modules", "worktrees"):
-        arguments += ["--ro-bind-try", str(folder / part), f"{inside}/{part}"]
-    return tuple(arguments)
-
-
-def forget_common_directory(root: Path) -> None:
-    """Remove `.git/commondir`: git would take another folder's configuration for its own.
-
-    A repository's main folder never has one, and a file that is not there cannot be protected.
-    """
-    pointer = root / ".git/commondir"
-    if pointer.is_symlink() or pointer.is_file():
-        pointer.unlink()
 
 
 def bubblewrap() -> str | None:

@@ -1,0 +1,91 @@
+"""Which parts of a workspace commands may not change, as data for every kind of backend."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.sandbox import SandboxUnavailable
+from sandbox.tree import TreeError, name
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the workspace that is a mount of its own, and so cannot be renamed away.
+
+    Where `source` is None it is an empty folder that nobody can write to.
+    """
+
+    path: str
+    """Relative to the workspace."""
+    source: Path | None
+    readonly: bool
+
+
+_EMPTY = Path(__file__).parent / "lent/empty"
+
+
+def parts(root: Path, readonly: Sequence[Path]) -> tuple[Part, ...]:
+    """Git's hooks and configuration and `readonly`, each behind the folders above it.
+
+    Raises:
+        SandboxUnavailable: the repository is laid out so that it cannot be protected.
+    """
+    found = list(_git(root))
+    above: set[Path] = set()
+    for path in readonly:
+        place = _inside(root, path)
+        # A folder that could be renamed could be replaced: every folder above is a mount too.
+        for parent in reversed(place.parents[:-1]):
+            if parent not in above:
+                above.add(parent)
+                found.append(Part(str(parent), root / parent, readonly=False))
+        found.append(Part(str(place), root / place, readonly=True))
+    return tuple(found)
+
+
+def _inside(root: Path, path: Path) -> Path:
+    """A path relative to the workspace.
+
+    Raises:
+        SandboxUnavailable: it leads out of it.
+    """
+    try:
+        return Path(name(str(path.relative_to(root) if path.is_absolute() else path)))
+    except (TreeError, ValueError) as error:
+        raise SandboxUnavailable(f"No sandbox for {root}: {path} is not inside of it.") from error
+
+
+def _git(root: Path) -> Iterator[Part]:
+    """What git would run on the host must not be written: hooks and configuration.
+
+    Raises:
+        SandboxUnavailable: one of them is a link.
+    """
+    folder = root / ".git"
+    links = [p for p in (folder, folder / "hooks", folder / "config") if p.is_symlink()]
+    if links:
+        raise SandboxUnavailable(
+            f"No sandbox for {root}: {links[0]} is a link, so git's hooks cannot be protected; "
+            "replace it by what it links to."
+        )
+    if folder.is_file():  # A worktree: the file says where the repository is.
+        yield Part(".git", folder, readonly=True)
+    if not folder.is_dir():
+        return
+    yield Part(".git", folder, readonly=False)
+    hooks, config = folder / "hooks", folder / "config"
+    yield Part(".git/hooks", hooks if hooks.is_dir() else None, readonly=True)
+    yield Part(".git/config", config if config.is_file() else _EMPTY, readonly=True)
+    for part in ("config.worktree", "modules", "worktrees"):
+        if (folder / part).exists():
+            yield Part(f".git/{part}", folder / part, readonly=True)
+
+
+def forget_common_directory(root: Path) -> None:
+    """Remove `.git/commondir`: git would take another folder's configuration for its own.
+
+    A repository's main folder never has one, and a file that is not there cannot be protected.
+    """
+    pointer = root / ".git/commondir"
+    if pointer.is_symlink() or pointer.is_file():
+        pointer.unlink()
