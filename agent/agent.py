@@ -1,6 +1,6 @@
 """An agent: a model, what it can do, and where it may do it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent.approval import Mode, needs_approval
 from agent.model import Model
@@ -17,6 +17,8 @@ class Agent:
     tools: tuple[Tool, ...]
     context: Context
     mode: Mode = "ask"
+    granted: set[Effect] = field(default_factory=set[Effect])
+    """What the user has said yes to for the whole session, whatever the mode."""
 
     @property
     def schemas(self) -> list[ToolSchema]:
@@ -26,4 +28,5 @@ class Agent:
     def must_ask(self, call: ToolCall) -> bool:
         """Whether the user has to say yes first; an unknown tool only yields an error."""
         effects: dict[str, Effect] = {tool.name: tool.effect for tool in self.tools}
-        return call.name in effects and needs_approval(self.mode, effects[call.name])
+        effect = effects.get(call.name, "read")
+        return effect not in self.granted and needs_approval(self.mode, effect)

@@ -5,11 +5,11 @@ from typing import Literal
 from tools.tool import Effect
 
 Mode = Literal["ask", "edits", "auto"]
-"""`ask`: writes and commands wait. `edits`: only commands wait. `auto`: nothing waits."""
+"""`ask`: all but reading waits. `edits`: so do commands and the network. `auto`: nothing waits."""
 
 _WAITING: dict[Mode, frozenset[Effect]] = {
-    "ask": frozenset({"write", "run"}),
-    "edits": frozenset({"run"}),
+    "ask": frozenset({"write", "run", "net"}),
+    "edits": frozenset({"run", "net"}),
     "auto": frozenset(),
 }
 

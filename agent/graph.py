@@ -12,9 +12,9 @@ from langgraph.types import interrupt
 
 from agent.agent import Agent
 from agent.episode import Step
-from agent.message import Message, calls, observed, user
-from agent.model import Event, Model, answer
-from tools.call import Observation
+from agent.message import Message, assistant, calls, observed, user
+from agent.model import Event, Model, Text, answer
+from tools.call import Observation, ToolCall
 from tools.tool import execute
 
 REPAIR = "Your tool call could not be read ({}). Write it again, complete and well-formed."
@@ -51,23 +51,32 @@ def build(agent: Agent, model: Model, record: Record, listen: Listen) -> Graph:
         return {"denied": dict(interrupt(waiting)) if waiting else {}}
 
     async def act(state: State) -> dict[str, Any]:
-        messages: list[Message] = []
+        messages, final = list[Message](), ""
         for call in calls(state["messages"][-1]):
             began = time.monotonic()
-            if reason := state["denied"].get(call.id):
-                result = Observation(call.id, call.name, DENIED.format(reason), ok=False)
-            else:
-                result = await execute(call, agent.tools, agent.context)
+            result = await _result(agent, call, state["denied"].get(call.id))
             listen(result)
             messages.append(record(Step(observed(result), seconds=time.monotonic() - began)))
-        return {"messages": messages}
+            final = result.final or final
+        if final:
+            listen(Text(final))
+            # Said for the model: it must not learn to say again what it gave to the tool.
+            messages.append(record(Step(assistant(final), trained=False)))
+        return {"messages": messages, "stop": "end"}
 
-    def after_thinking(state: State) -> str:
+    def after(state: State) -> str:
         last = state["messages"][-1]
-        return "think" if last["role"] == "user" else "approve" if calls(last) else END
+        return "think" if last["role"] != "assistant" else "approve" if calls(last) else END
 
     graph = StateGraph(State)
     graph.add_node(think).add_node(approve).add_node(act)
-    graph.add_edge(START, "think").add_edge("approve", "act").add_edge("act", "think")
-    graph.add_conditional_edges("think", after_thinking, ["think", "approve", END])
+    graph.add_edge(START, "think").add_edge("approve", "act")
+    graph.add_conditional_edges("think", after, ["think", "approve", END])
+    graph.add_conditional_edges("act", after, ["think", END])
     return graph.compile(checkpointer=InMemorySaver())
+
+
+async def _result(agent: Agent, call: ToolCall, denied: str | None) -> Observation:
+    if denied:
+        return Observation(call.id, call.name, DENIED.format(denied), ok=False)
+    return await execute(call, agent.tools, agent.context)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from agent.agent import Agent
-from agent.approval import Mode
 from assistant.prompt import Prompt
 from assistant.render import diff, headline
 from assistant.style import Style
@@ -21,7 +20,8 @@ async def consent(
 ) -> Mapping[str, str]:
     """Ask for each call; the reasons for those that are denied, by call id.
 
-    `a` also widens the agent's mode: to `edits` for a write, to `auto` for a command.
+    `a` also widens the agent's mode: to `edits` for a write, to `auto` for a command. For what
+    leaves the machine it grants only that.
     """
     denied: dict[str, str] = {}
     for call in waiting:
@@ -39,8 +39,7 @@ async def _ask(call: ToolCall, agent: Agent, prompt: Prompt, style: Style) -> st
     if key == "n":
         return reason or "no reason given"
     if key == "a":
-        agent.mode = _wider(call, agent)
-        prompt.print(style(f"mode: {agent.mode}", "dim") + "\n")
+        prompt.print(style(_widened(call, agent), "dim") + "\n")
     return ""
 
 
@@ -51,8 +50,14 @@ def _shown(call: ToolCall, agent: Agent, style: Style) -> str:
     return "".join(f"{style('$', 'dim')} {neutral(line)}\n" for line in shown.splitlines())
 
 
-def _wider(call: ToolCall, agent: Agent) -> Mode:
-    return "edits" if _effect(call, agent) == "write" else "auto"
+def _widened(call: ToolCall, agent: Agent) -> str:
+    """Ask no more for calls like this one; the line that says so."""
+    effect = _effect(call, agent)
+    if effect == "net":
+        agent.granted.add(effect)
+        return "searching and reading the web is allowed in this session"
+    agent.mode = "edits" if effect == "write" else "auto"
+    return f"mode: {agent.mode}"
 
 
 def _effect(call: ToolCall, agent: Agent) -> Effect:

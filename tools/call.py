@@ -25,6 +25,14 @@ class Observation:
     text: str
     ok: bool = True
     truncated: bool = False
+    final: str = ""
+    """The answer with which the call ended the turn; mostly empty."""
+
+
+class Final(str):
+    """What a tool returns to end the turn with this answer."""
+
+    __slots__ = ()
 
 
 class ToolError(Exception):

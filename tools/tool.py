@@ -11,12 +11,21 @@ from typing import Any, Concatenate, Literal, ParamSpec, cast
 import docstring_parser
 
 from sandbox.sandbox import Sandbox
-from tools.call import JSON, Observation, ToolCall, ToolError
+from tools.call import JSON, Final, Observation, ToolCall, ToolError
 from tools.clip import Clipped, clip
+from tools.memory import Memory
 from tools.schema import ToolSchema
 
-Effect = Literal["read", "write", "run"]
+Effect = Literal["read", "write", "run", "net"]
+"""What a call does at most: look, change files, run code, or send something off the machine."""
+Ask = Callable[[str, Sequence[str]], Awaitable[str]]
+"""Puts a question with possible answers to the user; returns the answer."""
 _Parameters = ParamSpec("_Parameters")
+
+
+async def nobody(question: str, options: Sequence[str]) -> str:
+    """The answer where no user is there."""
+    return "Nobody is there to answer: decide yourself, and say in the end what you assumed."
 
 
 @dataclass(frozen=True)
@@ -26,8 +35,9 @@ class Context:
     sandbox: Sandbox
     root: Path
     """The workspace on the host."""
-    memory: dict[str, object] = field(default_factory=dict[str, object], compare=False)
-    """What a tool keeps from one call to the next, under the tool's name."""
+    memory: Memory = field(default_factory=Memory, compare=False)
+    """What tools keep from one call to the next; closed at the end of the conversation."""
+    ask: Ask = nobody
 
 
 @dataclass(frozen=True)
@@ -152,6 +162,8 @@ async def execute(call: ToolCall, tools: Sequence[Tool], context: Context) -> Ob
     except ToolError as error:
         text, cut = clip(str(error), "ask for less at once")
         return Observation(call.id, call.name, text, ok=False, truncated=cut)
+    if isinstance(text, Final):
+        return Observation(call.id, call.name, "The turn ends.", final=str(text))
     shown, cut = clip(text, found.more)
     return Observation(call.id, call.name, shown, truncated=cut or isinstance(text, Clipped))
 
