@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-_LENT = "/opt/lent"
+LENT = "/opt/lent"
+"""Where packages of ours are inside."""
 _LENT_DISTRIBUTIONS = ("pytest", "pluggy", "iniconfig", "packaging", "pygments")
 
 
@@ -107,17 +108,23 @@ def _bind(prefix: Path) -> tuple[str, ...]:
     return tuple(arguments)
 
 
-def _lent() -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
-    """pytest and what it needs, from our environment, each file or folder by itself."""
-    arguments: list[str] = []
+def lent() -> dict[str, Path]:
+    """pytest and what it needs, from our environment: name to file or folder."""
+    found: dict[str, Path] = {}
     for name in _LENT_DISTRIBUTIONS:
         distribution = metadata.distribution(name)
-        tops = {file.parts[0] for file in distribution.files or ()}
-        for top in sorted(tops):
+        for top in {file.parts[0] for file in distribution.files or ()}:
             if top not in ("..", "__pycache__") and not top.endswith(".dist-info"):
-                source = str(distribution.locate_file(top))
-                arguments += ["--ro-bind", source, f"{_LENT}/{top}"]
-    return tuple(arguments), (("PYTHONPATH", _LENT),)
+                found[top] = Path(str(distribution.locate_file(top)))
+    return dict(sorted(found.items()))
+
+
+def _lent() -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """The same as mounts, each file or folder by itself."""
+    arguments: list[str] = []
+    for name, source in lent().items():
+        arguments += ["--ro-bind", str(source), f"{LENT}/{name}"]
+    return tuple(arguments), (("PYTHONPATH", LENT),)
 
 
 def ripgrep() -> Path | None:
