@@ -186,4 +186,5 @@ def _slim(value: JSON, known: dict[str, JSON]) -> JSON:
 
 def _parameters(function: Callable[..., Awaitable[str]]) -> list[inspect.Parameter]:
     """The function's parameters without its context."""
-    return list(inspect.signature(function).parameters.values())[1:]
+    # Evaluated, since annotations of other packages may be texts.
+    return list(inspect.signature(function, eval_str=True).parameters.values())[1:]

@@ -27,7 +27,8 @@ async def test_a_plan_is_kept_and_shown(context: Context) -> None:
 
 async def test_a_plan_that_makes_no_sense(context: Context) -> None:
     assert not (await _do(context, "plan")).ok
-    assert not (await _do(context, "plan", steps=["a"] * 31)).ok
+    many: list[JSON] = ["a"] * 31
+    assert not (await _do(context, "plan", steps=many)).ok
     assert not (await _do(context, "plan", steps=["a", " "])).ok
     for done in (-1, 2):
         assert "between 0 and 1" in (await _do(context, "plan", steps=["a"], done=done)).text
