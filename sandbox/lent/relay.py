@@ -1,7 +1,7 @@
 """Inside a sandbox: listens on 127.0.0.1 and passes every connection on to a unix socket.
 
-Alone, with the standard library only: `python -I -S relay.py /run/proxy.sock 3128`. It writes one
-line once it listens, and judges nothing: the proxy at the other end does.
+It judges nothing: the proxy at the other end does. The supervisor listens with `listen`, then runs
+a `Relay` in a child; alone it is `python -I -S relay.py /run/proxy.sock 3128`, and tells its port.
 """
 
 import contextlib
@@ -72,7 +72,7 @@ class Pair:
 
 
 class Relay:
-    """Serves until it is killed."""
+    """Passes connections on until it is killed."""
 
     def __init__(self, listener: socket.socket, path: str) -> None:
         self.listener, self.path = listener, path
@@ -139,16 +139,21 @@ class Relay:
             self.waiting.register(end, events, pair)
 
 
-def main(path: str, port: int) -> None:
-    """Listen on a port of this machine's own and relay to the socket at `path`."""
+def listen(port: int) -> socket.socket:
+    """A socket that takes connections of this machine's own; 0 is any port.
+
+    Raises:
+        OSError: the port is taken.
+    """
     listener = socket.socket(socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
     listener.listen(MOST)
     listener.setblocking(False)
-    print(listener.getsockname()[1], flush=True)  # noqa: T201 - whoever started us waits for it
-    Relay(listener, path).run()
+    return listener
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    ours = listen(int(sys.argv[2]))
+    print(ours.getsockname()[1], flush=True)  # noqa: T201 - whoever started us waits for it
+    Relay(ours, sys.argv[1]).run()
