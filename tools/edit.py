@@ -1,19 +1,24 @@
-"""Editing a file by exact search and replace."""
+"""Editing files by exact search and replace."""
 
-import difflib
+from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.tree import TreeError, name
 from tools.call import ToolError
+from tools.match import place
+from tools.misses import hit, missed
 from tools.preview import diff
-from tools.textfile import TextFile, load, missing, save
+from tools.textfile import TextFile, load, missing, relative, save
 from tools.tool import Context, tool
 
-_WINDOWS = 4000
-"""How many places are compared at most to find the closest one."""
-_WORK = 2**27
-"""Pairs of characters that are compared at most, which takes about a second."""
-_SHOWN_MATCHES = 10
-_LEAST_LIKENESS = 0.3
+
+@dataclass(frozen=True)
+class Edit:
+    """One replacement in one file."""
+
+    path: str
+    old: str
+    new: str
 
 
 def _preview(root: Path, path: str, old: str, new: str) -> str:
@@ -32,26 +37,100 @@ async def edit_file(context: Context, path: str, old: str, new: str) -> str:
         new: What takes its place.
     """
     file = _loaded(path, context.root)
-    text, at = edited(file, path, old, new)
-    save(path, context.root, text)
+    try:
+        text, at = edited(file, path, old, new)
+    except ToolError as error:
+        raise missed(context, path, error) from None
+    save(path, context.root, text, file.encoding)
+    hit(context, path)
     return f"Edited {path} at line {file.raw.count(chr(10), 0, at) + 1}."
+
+
+def _preview_all(root: Path, edits: list[Edit]) -> str:
+    return "".join(diff(path, old, new) for path, (old, new) in _planned(edits, root).items())
+
+
+@tool("write", preview=_preview_all)
+async def edit_files(context: Context, edits: list[Edit]) -> str:
+    """Replace texts in one or more files: all of them, or none if one does not fit.
+
+    Args:
+        context: The workspace.
+        edits: Made one after the other; each old must occur exactly once.
+    """
+    files = _planned(edits, context.root, context)
+    _save_all(files, context.root)
+    for path in files:
+        hit(context, path)
+    return f"Made {len(edits)} edits in {', '.join(files)}."
 
 
 def edited(file: TextFile, path: str, old: str, new: str) -> tuple[str, int]:
     """The file's text with `old` replaced, and where; everything else stays as it was.
 
     Raises:
-        ToolError: `old` is empty, equal to `new`, not there, or there more than once.
+        Miss: it is not there exactly once.
+        ToolError: `old` is empty, or equal to `new`.
     """
     if not old or old == new:
         raise ToolError("old must not be empty, and new must differ from it.")
-    search = old if old in file.raw else file.fitted(old)
-    at = file.raw.find(search)
-    if at < 0:
-        raise ToolError(_closest(file.shown, path, old))
-    if file.raw.find(search, at + 1) >= 0:
-        raise ToolError(_ambiguous(file.raw, path, search))
-    return file.raw[:at] + file.fitted(new) + file.raw[at + len(search) :], at
+    start, end = place(file, path, old)
+    found = file.raw[start:end]
+    # Among mixed line ends, what was replaced says which ones the new text has.
+    fitted = (
+        TextFile(found).fitted(new) if found not in (old, file.fitted(old)) else file.fitted(new)
+    )
+    return file.raw[:start] + fitted + file.raw[end:], start
+
+
+def _planned(
+    edits: list[Edit], root: Path, context: Context | None = None
+) -> dict[str, tuple[TextFile, str]]:
+    """Each file as it is, and the text that it shall have; nothing is written.
+
+    Misses are counted where there is a context.
+
+    Raises:
+        ToolError: an edit does not work; it says which.
+    """
+    if not edits:
+        raise ToolError("edits must hold at least one edit.")
+    files: dict[str, tuple[TextFile, str]] = {}
+    for number, edit in enumerate(edits, 1):
+        try:
+            path = name(relative(edit.path, root))
+            if path not in files:
+                file = _loaded(path, root)
+                files[path] = file, file.raw
+            file, text = files[path]
+            now = TextFile(text, file.encoding)
+            files[path] = file, edited(now, path, edit.old, edit.new)[0]
+        except (ToolError, TreeError) as error:
+            said = missed(context, edit.path, error) if context else error
+            where = f"Edit {number} of {len(edits)}" if len(edits) > 1 else "The edit"
+            raise ToolError(f"{where} does not work, and no file was changed. {said}") from None
+    return files
+
+
+def _save_all(files: dict[str, tuple[TextFile, str]], root: Path) -> None:
+    """Write all files; where one cannot be written, the others get their old text back."""
+    written: list[str] = []
+    try:
+        for path, (file, text) in files.items():
+            save(path, root, text, file.encoding)
+            written.append(path)
+    except ToolError as error:
+        lost = [path for path in reversed(written) if not _restored(path, root, files[path][0])]
+        state = f"These files hold the new text: {', '.join(lost)}" if lost else "No file changed"
+        raise ToolError(f"{error} {state}.") from None
+
+
+def _restored(path: str, root: Path, file: TextFile) -> bool:
+    try:
+        save(path, root, file.raw, file.encoding)
+    except ToolError:
+        return False
+    return True
 
 
 def _loaded(path: str, root: Path) -> TextFile:
@@ -59,59 +138,3 @@ def _loaded(path: str, root: Path) -> TextFile:
         return load(path, root)
     except FileNotFoundError:
         raise missing(path) from None
-
-
-def _ambiguous(text: str, path: str, old: str) -> str:
-    """Where all the matches are."""
-    lines: list[str] = []
-    at = text.find(old)
-    while at >= 0:
-        lines.append(str(text.count("\n", 0, at) + 1))
-        at = text.find(old, at + 1)
-    shown = ", ".join(lines[:_SHOWN_MATCHES]) + (", ..." if len(lines) > _SHOWN_MATCHES else "")
-    return (
-        f"old occurs {len(lines)} times in {path}, at lines {shown}. "
-        "Add the lines around it, so that it occurs once."
-    )
-
-
-def _closest(text: str, path: str, old: str) -> str:
-    """The region that is most like what was looked for."""
-    lines, wanted = text.split("\n"), old.removesuffix("\n").split("\n")
-    best, likeness, room = 0, 0.0, _WORK
-    matcher = difflib.SequenceMatcher(autojunk=False)
-    matcher.set_seq2("\n".join(wanted))
-    for start in _starts(lines, wanted):
-        region = "\n".join(lines[start : start + len(wanted)])
-        matcher.set_seq1(region)
-        if matcher.real_quick_ratio() > likeness and matcher.quick_ratio() > likeness:
-            room -= len(region) * len(old)
-            if room < 0:
-                break
-            ratio = matcher.ratio()
-            if ratio > likeness:
-                best, likeness = start, ratio
-    if likeness < _LEAST_LIKENESS:
-        return f"old was not found in {path}, nor anything like it. read_file shows the file."
-    if likeness == 1:
-        return f"{path} holds bytes there that are not UTF-8; use run_python to change it."
-    end = min(best + len(wanted), len(lines))
-    region = "\n".join(lines[best:end])
-    return (
-        f"old was not found in {path}. The closest text is lines {best + 1}-{end}:\n{region}\n"
-        "[Copy old from there exactly.]"
-    )
-
-
-def _starts(lines: list[str], wanted: list[str]) -> list[int]:
-    """Line numbers from 0 where the region may start; in long files only likely ones."""
-    every = range(max(1, len(lines) - len(wanted) + 1))
-    if len(every) * len(wanted) <= _WINDOWS:
-        return list(every)
-    known = {line.strip(): index for index, line in enumerate(wanted) if line.strip()}
-    common = [
-        start
-        for number, line in enumerate(lines)
-        if line.strip() in known and (start := number - known[line.strip()]) >= 0
-    ]
-    return list(dict.fromkeys(common))[: _WINDOWS // max(1, len(wanted))]

@@ -1,17 +1,20 @@
 """Reading, writing and listing files."""
 
+import asyncio
 from pathlib import Path
 
-from tools.call import ToolError
-from tools.clip import LIMIT, Clipped
+from tools.misses import hit
+from tools.page import split, whole, window
 from tools.preview import diff
 from tools.ripgrep import ripgrep
-from tools.textfile import TextFile, load, missing, relative, save
+from tools.textfile import LARGEST, TextFile, load, missing, opened, relative, save
 from tools.tool import Context, tool
 
 
 @tool("read", more="use start and end")
-async def read_file(context: Context, path: str, start: int = 1, end: int = 0) -> str:
+async def read_file(
+    context: Context, path: str, start: int = 1, end: int = 0, numbers: bool = False
+) -> str:
     """Show a text file, or some of its lines.
 
     Args:
@@ -19,26 +22,18 @@ async def read_file(context: Context, path: str, start: int = 1, end: int = 0) -
         path: Relative to the workspace.
         start: First line, counted from 1.
         end: Last line; 0 is the end of the file.
+        numbers: Put its number and a tab before each line.
     """
     try:
-        text = load(path, context.root).shown
+        file, size = opened(path, context.root)
     except FileNotFoundError:
         raise missing(path) from None
-    if not text:
-        return f"[{path} is empty]"
-    lines = _lines(text)
-    last = len(lines) if end == 0 else min(end, len(lines))
-    if not 1 <= start <= last:
-        raise ToolError(
-            f"{path} has {len(lines)} lines; there is no line {start} to {end or last}."
-        )
-    fits = _fitting(lines[start - 1 : last])
-    if (start, fits) == (1, len(lines)):
-        return text
-    wanted, last = last, start + fits - 1
-    rest = f"; go on with start={last + 1}" if last < wanted else ""
-    shown = f"[lines {start}-{last} of {len(lines)}{rest}]\n" + "".join(lines[start - 1 : last])
-    return Clipped(shown) if rest else shown
+    with file:
+        if size > LARGEST:
+            page = await asyncio.to_thread(window, path, file, size, max(start, 1))
+        else:
+            page = whole(path, file, size)
+    return page.shown(start, end, numbers) if page.lines else f"[{path} is empty]"
 
 
 def _preview(root: Path, path: str, content: str) -> str:
@@ -62,8 +57,9 @@ async def write_file(context: Context, path: str, content: str) -> str:
         old = load(path, context.root)
     except FileNotFoundError:
         old = TextFile("")
-    save(path, context.root, written(old, content))
-    count = len(_lines(content))
+    save(path, context.root, written(old, content), old.encoding)
+    hit(context, path)
+    count = len(split(content))
     return f"Wrote {path}, {count} {'line' if count == 1 else 'lines'}."
 
 
@@ -87,19 +83,3 @@ def written(old: TextFile, content: str) -> str:
     """The text that replaces a file's: the old one's line ends and byte order mark stay."""
     mark = "\ufeff" if old.raw.startswith("\ufeff") and not content.startswith("\ufeff") else ""
     return mark + old.fitted(content)
-
-
-def _fitting(lines: list[str]) -> int:
-    """How many whole lines fit into an observation; at least one."""
-    room = LIMIT - 200
-    for count, line in enumerate(lines):
-        room -= len(line)
-        if room < 0:
-            return max(count, 1)
-    return len(lines)
-
-
-def _lines(text: str) -> list[str]:
-    """The lines with their ends, split at line feeds only."""
-    parts = text.split("\n")
-    return [f"{part}\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])

@@ -7,8 +7,11 @@ import pytest
 from sandbox.backend import open_sandbox
 from tests.tools.calling import Call
 from tools.call import JSON, Observation, ToolCall
+from tools.edit import edit_files
 from tools.registry import default_tools
 from tools.tool import Context, execute
+
+_TOOLS = (*default_tools(), edit_files)
 
 
 @pytest.fixture
@@ -21,6 +24,6 @@ async def context(tmp_path: Path) -> Context:
 @pytest.fixture
 def call(context: Context) -> Call:
     async def make(name: str, **arguments: JSON) -> Observation:
-        return await execute(ToolCall("1", name, arguments), default_tools(), context)
+        return await execute(ToolCall("1", name, arguments), _TOOLS, context)
 
     return make

@@ -75,6 +75,7 @@ async def test_a_miss_shows_the_closest_region(context: Context, call: Call) -> 
     )
     assert not observation.ok
     assert "lines 169-170:\ndef f42(x):\n    return x + 42\n" in observation.text
+    assert " def f42(x):¶\n-  return x+42¶\n+    return x + 42¶\n" in observation.text
     assert (context.root / "f.py").read_text() == text
 
 
@@ -98,6 +99,44 @@ async def test_an_ambiguous_edit_lists_the_lines(context: Context, call: Call) -
     assert not observation.ok
     assert "occurs 22 times in f, at lines 1, 3, 4" in observation.text
     assert "..." in observation.text
+    assert "\n1: x = 1\n--\n2: y\n3: x = 1\n--\n" in observation.text
+
+
+async def test_line_numbers_and_white_space_are_named(context: Context, call: Call) -> None:
+    (context.root / "f").write_text("def f():\n\treturn 1 \n")
+    observation = await call("edit_file", path="f", old="1\tdef f():\n2\t\treturn 1 \n", new="x")
+    assert "leave out the line numbers" in observation.text
+    observation = await call("edit_file", path="f", old="def f():\n    return 1\n", new="x")
+    assert "Only white space differs" in observation.text
+    assert " def f():¶\n-    return 1¶\n+→return 1 ¶\n" in observation.text
+
+
+async def test_a_long_list_of_matches_takes_no_time(context: Context, call: Call) -> None:
+    (context.root / "f").write_text("a\n" * 2_000_000)
+    observation = await call("edit_file", path="f", old="a", new="b")
+    assert "occurs 1000 or more times" in observation.text
+
+
+async def test_the_second_miss_in_a_row_asks_for_the_whole_file(
+    context: Context, call: Call
+) -> None:
+    (context.root / "f").write_text("one\ntwo\n")
+    (context.root / "long").write_text("one\n" * 1000)
+    order = "call write_file with the whole new text of f"
+
+    async def miss(path: str = "f") -> str:
+        return (await call("edit_file", path=path, old="three\n", new="x")).text
+
+    assert "in a row" not in await miss()
+    assert "in a row" not in await miss("long")
+    assert order in await miss()
+    assert (await call("write_file", path="f", content="one\nfour\n")).ok
+    assert "in a row" not in await miss()
+    assert (await call("edit_file", path="f", old="four", new="five")).ok
+    assert "in a row" not in await miss()
+    edits = [{"path": "f", "old": "six", "new": "seven"}]
+    assert order in (await call("edit_files", edits=edits)).text
+    assert "copy old from what it shows" in await miss("long")
 
 
 @pytest.mark.parametrize(
@@ -113,6 +152,8 @@ async def test_an_ambiguous_edit_lists_the_lines(context: Context, call: Call) -
         (".git/config", "a", "b", "git's own"),
         ("f", "a", "\ud800", "half of a character"),
         ("odd", "a\ufffdb", "c", "not UTF-8"),
+        ("latin", "caf\u00e9", "\u2192", "Windows-1252 file, which has no '\u2192'"),
+        ("no end", "cde\n", "c", "ends there without a line end"),
     ],
 )
 async def test_errors_are_sentences(
@@ -120,7 +161,9 @@ async def test_errors_are_sentences(
 ) -> None:
     (context.root / "f").write_text("a")
     (context.root / "binary").write_bytes(b"a\0")
-    (context.root / "odd").write_bytes(b"a\xffb")
+    (context.root / "odd").write_bytes("é".encode() + b"a\xffb")
+    (context.root / "latin").write_bytes(b"caf\xe9")
+    (context.root / "no end").write_text("ab\ncde")
     (context.root / "folder").mkdir()
     (context.root / ".git").mkdir()
     (context.root / ".git/config").write_text("a")

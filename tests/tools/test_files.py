@@ -66,7 +66,8 @@ async def test_one_endless_line(context: Context, call: Call) -> None:
         ("missing", "There is no file missing. list_files"),
         ("folder", "is a folder"),
         ("binary", "not a text file (3 bytes)"),
-        ("huge", "too large"),
+        ("picture.png", "not a text file (PNG picture, 12 bytes). To look at it: shell `od"),
+        ("huge", "not a text file (2147483648 bytes)"),
         ("pipe", "not a regular file"),
         ("link", "is a link"),
         ("", "must not be empty"),
@@ -77,6 +78,7 @@ async def test_one_endless_line(context: Context, call: Call) -> None:
 async def test_what_cannot_be_read(context: Context, call: Call, path: str, problem: str) -> None:
     (context.root / "folder").mkdir()
     (context.root / "binary").write_bytes(b"a\0b")
+    (context.root / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\r")
     with (context.root / "huge").open("wb") as file:
         file.truncate(2**31)
     os.mkfifo(context.root / "pipe")
@@ -88,9 +90,9 @@ async def test_what_cannot_be_read(context: Context, call: Call, path: str, prob
 
 async def test_empty_and_odd_files(context: Context, call: Call) -> None:
     (context.root / "empty").touch()
-    (context.root / "odd").write_bytes(b"a\xffb")
+    (context.root / "odd").write_bytes("é".encode() + b"\xffb")
     assert (await call("read_file", path="empty")).text == "[empty is empty]"
-    assert (await call("read_file", path="odd")).text == "a\ufffdb"
+    assert (await call("read_file", path="odd")).text == "é\ufffdb"
 
 
 async def test_writing(context: Context, call: Call) -> None:
