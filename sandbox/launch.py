@@ -54,5 +54,12 @@ def supervisor(python: str, lent: str) -> tuple[str, ...]:
     both or two pipes. Imported instead of run as a script, it is compiled once.
     """
     package = str(PurePosixPath(lent).parents[1])
-    line = f"import sys; sys.path.insert(0, {package!r}); import sandbox.lent.supervisor as s; s.main()"
-    return (python, "-I", "-S", "-B", "-c", line)
+    path = f"import sys; sys.path.insert(0, {package!r})"
+    return (
+        python,
+        "-I",
+        "-S",
+        "-B",
+        "-c",
+        f"{path}; from sandbox.lent.supervisor import main; main()",
+    )

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from sandbox.output import Capped
+from sandbox.lent.output import Capped
 from sandbox.sandbox import SandboxBroken
 
 PID_1 = (

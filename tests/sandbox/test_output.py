@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.output import Capped
+from sandbox.lent.output import Capped
 
 
 @given(st.lists(st.binary(max_size=40), max_size=30), st.integers(min_value=2, max_value=60))

@@ -23,6 +23,11 @@ class Capped:
             del self._tail[: len(self._tail) - self._tail_room]
 
     @property
+    def seen(self) -> int:
+        """How many bytes came."""
+        return self._seen
+
+    @property
     def cut(self) -> int:
         """How many bytes were dropped."""
         return max(0, self._seen - self._head_room - self._tail_room)
