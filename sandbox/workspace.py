@@ -1,13 +1,12 @@
 """A folder that an episode may change: a copy of files, a git worktree, or the user's own tree."""
 
-import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.delete import delete
 from sandbox.refused import Refused
 from sandbox.snapshot import Snapshot, difference, snapshot
 from sandbox.tree import TreeError, name
@@ -69,24 +68,6 @@ def place(root: Path, path: str, text: str) -> None:
     elif target.is_dir():
         delete(target)
     target.write_bytes(data)
-
-
-def delete(folder: Path) -> None:
-    """Remove a folder with all that is in it, also where permissions were taken away."""
-    try:
-        shutil.rmtree(folder)
-    except FileNotFoundError:
-        return
-    except RecursionError:
-        # `shutil` descends by calling itself; a command may have made thousands of folders.
-        subprocess.run(["rm", "-rf", "--", str(folder)], check=True, capture_output=True)
-    except PermissionError:
-        folder.chmod(0o700)
-        for here, names, _ in os.walk(folder):
-            for path in (Path(here, item) for item in names):
-                if not path.is_symlink():
-                    path.chmod(0o700)
-        shutil.rmtree(folder)
 
 
 def copy_of(files: Mapping[str, str], parent: Path | None = None) -> Workspace:

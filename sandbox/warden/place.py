@@ -1,0 +1,129 @@
+"""The warden's own folder, in mount namespaces that nobody else sees.
+
+Nothing of it is left once the warden and what it started have ended.
+"""
+
+import os
+
+from sandbox.warden import kernel
+
+SHOWN = 61234
+"""The user that sandboxes run as where the warden is root."""
+_PLACES = ("/sys/kernel", "/run")
+"""Where the folder can be; nobody keeps files in the first."""
+
+
+class Place:
+    """Where the warden mounts things, and as whom sandboxes run."""
+
+    def __init__(self, *, private: bool = True) -> None:
+        """Leave the parent's mounts, where the kernel allows it and `private` asks for it."""
+        self.folder = ""
+        """Empty where there are no mounts of our own."""
+        self.root = False
+        """Whether the mounts are root's, and not those of a user in a namespace of theirs."""
+        self.shown: int | None = None
+        """The user that sandboxes can run as; None: only as the warden's."""
+        self._users: dict[tuple[int, int], int] = {}
+        self._kept: dict[tuple[str, int, int], str] = {}
+        if private:
+            try:
+                self._enter()
+            except OSError:
+                self.folder = ""
+
+    def _enter(self) -> None:
+        self._leave()
+        # What the machine mounts later is seen here as well, and never the other way round.
+        kernel.mount("none", "/", "", kernel.SLAVE | kernel.RECURSIVE)
+        folder = next(path for path in _PLACES if os.path.isdir(path))
+        self._tmpfs(folder)
+        for name in ("stages", "kept", "show"):
+            os.mkdir(f"{folder}/{name}")
+        # Mounts of their own: whoever is started leaves them behind with one call.
+        self._tmpfs(f"{folder}/stages")
+        os.mkdir(f"{folder}/stages/bases")
+        self.folder = folder
+        self.shown = SHOWN if self.root and _can_drop() else None
+
+    def _leave(self) -> None:
+        """Into namespaces of our own: root's, or else a user's."""
+        user, group = os.getuid(), os.getgid()
+        if user == 0:
+            try:
+                kernel.unshare(kernel.NEW_MOUNTS)
+            except OSError:  # As root of a container.
+                pass
+            else:
+                self.root = True
+                return
+        kernel.unshare(kernel.NEW_MOUNTS | kernel.NEW_USERS)
+        kernel.write("/proc/self/setgroups", "deny")
+        kernel.write("/proc/self/uid_map", f"0 {user} 1\n")
+        kernel.write("/proc/self/gid_map", f"0 {group} 1\n")
+
+    def _tmpfs(self, target: str) -> None:
+        kernel.mount("tmpfs", target, "tmpfs", kernel.NOSUID | kernel.NODEV, "mode=755")
+
+    def users(self, descriptor: int) -> int:
+        """The user namespace in which a file's owner is the user that sandboxes run as."""
+        state = os.fstat(descriptor)
+        owner = (state.st_uid, state.st_gid)
+        if owner not in self._users:
+            self._users[owner] = kernel.users(*owner, SHOWN)
+        return self._users[owner]
+
+    def droppable(self, descriptor: int) -> bool:
+        """Whether a sandbox for a folder can run as somebody else than root."""
+        if self.shown is None:
+            return False
+        if os.fstat(descriptor).st_uid == self.shown:
+            return True
+        try:
+            return kernel.idmappable(descriptor, self.users(descriptor))
+        except OSError:
+            return False
+
+    def show(self, descriptor: int, target: str, *, dropped: bool) -> None:
+        """Mount a file or folder once more; `dropped`: its owner is who the sandbox runs as."""
+        folder = os.fstat(descriptor).st_mode & 0o170000 == 0o040000
+        if folder:
+            os.mkdir(target)
+        else:
+            os.close(os.open(target, os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if dropped and os.fstat(descriptor).st_uid != self.shown:
+            kernel.attach(descriptor, target, self.users(descriptor))
+        else:
+            kernel.mount(f"/proc/self/fd/{descriptor}", target, "", kernel.BIND | kernel.RECURSIVE)
+
+    def keep(self, path: str) -> str:
+        """Where a file or folder of the machine can be reached by whoever sandboxes run as."""
+        if self.shown is None:
+            return path
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            state = os.fstat(descriptor)
+            key = (path, state.st_dev, state.st_ino)
+            if key not in self._kept:
+                target = f"{self.folder}/kept/{len(self._kept)}"
+                self.show(descriptor, target, dropped=self.droppable(descriptor))
+                self._kept[key] = target
+            return self._kept[key]
+        finally:
+            os.close(descriptor)
+
+
+def _can_drop() -> bool:
+    """Whether the user that sandboxes are to run as may make namespaces."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.setgroups([])
+            os.setgid(SHOWN)
+            os.setuid(SHOWN)
+            kernel.unshare(kernel.NEW_USERS)
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitpid(pid, 0)[1] == 0

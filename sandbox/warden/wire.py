@@ -1,0 +1,63 @@
+"""Messages between a process and its warden: values and descriptors over a seqpacket socket.
+
+`marshal`, because nothing else that could carry them is loaded this fast; both ends are ours and
+run the same Python.
+"""
+
+import array
+import marshal
+import os
+
+# Not `socket`, which takes the warden as long to import as all the rest.
+from _socket import CMSG_SPACE, MSG_CMSG_CLOEXEC, MSG_CTRUNC, SCM_RIGHTS, SOL_SOCKET, socket
+
+_LARGEST = 2**17
+_DESCRIPTORS = 8
+
+Value = object
+"""None, bool, int, str, and tuples, lists and dicts of them."""
+
+
+def send(end: socket, value: Value, descriptors: tuple[int, ...] = ()) -> None:
+    """Send one message.
+
+    Raises:
+        OSError: the other end is gone, or the message is too large.
+    """
+    rights = [(SOL_SOCKET, SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
+    end.sendmsg([marshal.dumps(value)], rights)  # pyright: ignore[reportArgumentType]
+
+
+def receive(end: socket) -> tuple[Value, list[int]]:
+    """The next message and its descriptors, which are the receiver's to close.
+
+    Raises:
+        EOFError: there is none: the other end is gone.
+        OSError: the other end is gone, or the message cannot be taken.
+    """
+    room = CMSG_SPACE(_DESCRIPTORS * 4)
+    data, rights, flags, _ = end.recvmsg(_LARGEST, room, MSG_CMSG_CLOEXEC)
+    found = array.array("i")
+    for level, kind, raw in rights:
+        if (level, kind) == (SOL_SOCKET, SCM_RIGHTS):
+            found.frombytes(raw[: len(raw) - len(raw) % found.itemsize])
+    descriptors = list(found)
+    if not data:
+        raise EOFError("the other end is gone")
+    if flags & MSG_CTRUNC:
+        close(descriptors)
+        raise OSError(24, "too many open files")
+    return marshal.loads(data), descriptors
+
+
+def request(value: Value) -> tuple[int, str, tuple[Value, ...]]:
+    """A message as a request: its number, what is asked for, and with what."""
+    assert isinstance(value, tuple)  # noqa: S101
+    number, name, arguments = value  # pyright: ignore[reportUnknownVariableType]
+    return number, name, arguments  # pyright: ignore[reportUnknownVariableType]
+
+
+def close(descriptors: list[int]) -> None:
+    """Close them all."""
+    for descriptor in descriptors:
+        os.close(descriptor)
