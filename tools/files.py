@@ -6,7 +6,7 @@ from pathlib import Path
 from tools.misses import hit
 from tools.page import split, whole, window
 from tools.preview import diff
-from tools.ripgrep import ripgrep
+from tools.ripgrep import names
 from tools.textfile import LARGEST, TextFile, load, missing, opened, relative, save
 from tools.tool import Context, tool
 
@@ -71,12 +71,8 @@ async def list_files(context: Context, path: str = ".") -> str:
         context: The workspace.
         path: Relative to the workspace.
     """
-    folder = relative(path, context.root)
-    listed = await ripgrep(context, folder, ["--files", "--null"])
-    names = sorted(
-        name.removeprefix("./").replace("\n", "\\n") for name in listed.split("\0") if name
-    )
-    return "\n".join(names) if names else f"[no files in {path}]"
+    listed = await names(context, relative(path, context.root))
+    return "\n".join(listed) if listed else f"[no files in {path}]"
 
 
 def written(old: TextFile, content: str) -> str:

@@ -1,5 +1,6 @@
 """ripgrep, run in the sandbox on behalf of a tool."""
 
+import re
 from collections.abc import Sequence
 
 from tools.call import ToolError
@@ -10,9 +11,14 @@ _ALWAYS = ("rg", "--no-config", "--color=never", "--no-require-git", "--sort=pat
 _NOTHING = 1
 _LONGEST = 100_000
 """Bytes of one argument; the kernel takes 128 KiB."""
+_NAMES = 2**23
+"""Bytes of a list of files."""
+_CUT = re.compile(r"\n\[\.\.\. \d+ bytes cut \.\.\.\]\n")
 
 
-async def ripgrep(context: Context, path: str, arguments: Sequence[str]) -> str:
+async def ripgrep(
+    context: Context, path: str, arguments: Sequence[str], output_bytes: int | None = None
+) -> str:
     """What ripgrep found in a file or folder, sorted by path; empty where it found nothing.
 
     Raises:
@@ -20,7 +26,8 @@ async def ripgrep(context: Context, path: str, arguments: Sequence[str]) -> str:
     """
     if any("\0" in word or len(word.encode()) > _LONGEST for word in (*arguments, path)):
         raise ToolError("A pattern or path is too long, or it holds a NUL; use a shorter one.")
-    completed = await context.sandbox.run([*_ALWAYS, *arguments, "--", path])
+    command = [*_ALWAYS, *arguments, "--", path]
+    completed = await context.sandbox.run(command, output_bytes=output_bytes)
     if completed.timed_out:
         raise ToolError("That took too long; look in a smaller folder.")
     if completed.exit_code in (0, _NOTHING) or completed.stdout:
@@ -28,3 +35,15 @@ async def ripgrep(context: Context, path: str, arguments: Sequence[str]) -> str:
     if "No such file or directory" in completed.stderr:
         raise missing(path)
     raise ToolError(completed.stderr.strip() or f"ripgrep ended with {completed.exit_code}.")
+
+
+async def names(context: Context, path: str, arguments: Sequence[str] = ()) -> list[str]:
+    """The files in a folder and below that git does not ignore, sorted; line feeds are `\\n`.
+
+    Raises:
+        ToolError: as `ripgrep`.
+    """
+    listed = await ripgrep(context, path, ["--files", "--null", *arguments], _NAMES)
+    # Of a list that was cut, the two names at the cut are lost.
+    found = (name for name in listed.split("\0") if name and not _CUT.search(name))
+    return sorted(name.removeprefix("./").replace("\n", "\\n") for name in found)

@@ -8,10 +8,11 @@ from sandbox.backend import open_sandbox
 from tests.tools.calling import Call
 from tools.call import JSON, Observation, ToolCall
 from tools.edit import edit_files
+from tools.glob import glob
 from tools.registry import default_tools
 from tools.tool import Context, execute
 
-_TOOLS = (*default_tools(), edit_files)
+_TOOLS = (*default_tools(), edit_files, glob)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Finding text."""
 
 from tests.tools.calling import Call
+from tools.call import JSON
 from tools.tool import Context
 
 
@@ -44,3 +45,28 @@ async def test_what_no_command_line_takes_is_told(context: Context, call: Call) 
     ):
         observation = await call(name, **arguments)
         assert (observation.ok, "too long, or it holds a NUL" in observation.text) == (False, True)
+
+
+async def test_options_narrow_and_widen(context: Context, call: Call) -> None:
+    (context.root / "a.py").write_text("one\nTwo.\nthree\n\n\ntwos\n")
+    (context.root / "b.md").write_text("Two\n")
+    (context.root / "new\nline").write_text("x\ntwo\n")
+
+    async def found(**arguments: JSON) -> list[str]:
+        return (await call("search", **arguments)).text.splitlines()
+
+    assert await found(pattern="wo.", literal=True) == ["a.py:2:Two."]
+    assert await found(pattern="Two", kind="md") == ["b.md:1:Two"]
+    assert await found(pattern="(?i)two", kind="python", around=1) == [
+        "a.py-1-one", "a.py:2:Two.", "a.py-3-three", "--", "a.py-5-", "a.py:6:twos",
+    ]  # fmt: skip
+    assert await found(pattern="two$") == ["new\\nline:2:two"]
+    assert "unrecognized file type: nope" in (await found(pattern="x", kind="nope"))[0]
+    assert "between 0 and 50" in (await found(pattern="x", around=51))[0]
+
+
+async def test_binary_and_utf16_files(context: Context, call: Call) -> None:
+    (context.root / "wide").write_text("find me\n", encoding="utf-16")
+    (context.root / "binary").write_bytes(b"find me\0")
+    assert (await call("search", pattern="find")).text == "wide:1:find me"
+    assert "binary file matches" in (await call("search", pattern="find", path="binary")).text
