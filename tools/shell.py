@@ -50,15 +50,19 @@ async def _run(context: Context, command: Sequence[str], seconds: float, more: s
     )
     output = completed.stdout + completed.stderr
     newline = "" if not output or output.endswith("\n") else "\n"
-    ending = f"{output}{newline}[{_ending(completed, seconds)}"
+    refused = "".join(f"[{sentence}]\n" for sentence in completed.refused)
+    shown = f"{output}{newline}{refused}[{ending(completed, seconds)}"
     if completed.truncated:
-        return Clipped(f"{ending}; to see what was cut, {more}]")
-    return f"{ending}]"
+        return Clipped(f"{shown}; to see what was cut, {more}]")
+    return f"{shown}]"
 
 
-def _ending(completed: Completed, seconds: float) -> str:
+def ending(completed: Completed, seconds: float) -> str:
+    """How a command ended, in a few words; `seconds` was its limit."""
     if completed.timed_out:
         return f"stopped after {seconds:g} s"
+    if completed.killed:
+        return f"killed: {completed.killed}"
     if completed.exit_code < 0:
         return f"killed by signal {-completed.exit_code}"
     return f"exit code {completed.exit_code}"
