@@ -18,6 +18,9 @@ from sandbox.workspace import Workspace, copy_of
 from tools.registry import default_tools
 from tools.tool import Context
 
+_RUNS = 2
+"""Times that a check runs: what passes once and fails once teaches nothing."""
+
 
 async def rollout(task: Task, model: Model, store: Store, limits: EpisodeLimits) -> Episode:
     """Run `model` on `task` in a fresh sandboxed workspace, record it, and judge the result.
@@ -58,5 +61,6 @@ async def _run(
     finally:
         await sandbox.close()
     if verdict is None and not stop.startswith(("error:", "budget")):
-        verdict = await verify(task.check, workspace.root, task.files | task.check.protected)
+        start = task.files | task.check.protected
+        verdict = await verify(task.check, workspace.root, start, runs=_RUNS)
     return conversation.close(stop, await asyncio.to_thread(workspace.diff), verdict)

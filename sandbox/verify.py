@@ -1,195 +1,220 @@
 """Judging a solution: a fresh copy, the tests put back, the commands run in a fresh sandbox.
 
-Does not hold against code that is written to fool this very module: a solution shares its process
-with the tests. It holds against edited tests, planted configuration, faked exit codes and faked
-output.
+Three things make a pass: the commands succeed; a witness saw every test of the protected files run
+to its end (pytest, unittest; of a script, that it came to its own end); and decoys, which are the
+same tests made so that they must fail, do not pass.
+
+Holds against edited tests, planted configuration, faked exit codes and output, and against code
+that changes pytest, unittest, the tests or the witness while they run, or is equal to everything.
+Does not hold against a solution that knows the tests: it can answer them by heart, or tell them
+from decoys. Commands that are neither tests nor protected scripts are believed by their exit code.
 """
 
 import asyncio
-import os
 import secrets
-import shutil
-import stat
-import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sandbox.backend import open_sandbox
+from sandbox.candidate import Unfit, fill, restore, steers
 from sandbox.check import Check, Verdict
 from sandbox.completed import Completed
-from sandbox.evidence import sealed
-from sandbox.limits import Limits
-from sandbox.mounts import WITNESS
+from sandbox.decoy import TestFile, read_tests
+from sandbox.evidence import Evidence, sealed
 from sandbox.sandbox import Sandbox, SandboxBroken
-from sandbox.snapshot import DEEPEST
-from sandbox.workspace import delete, place
+from sandbox.workspace import copy_of
 
-_LEFT_OUT = frozenset((".git", ".venv", "venv", "__pycache__", ".pytest_cache", "node_modules"))
-_CONFIGURATION = frozenset(
-    ("conftest.py", "sitecustomize.py", "usercustomize.py", "pytest.ini", ".pytest.ini",
-     "pytest.toml", ".pytest.toml", "tox.ini", "setup.cfg", "pyproject.toml")
-)  # fmt: skip
-_SHADOWS = frozenset(("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "py"))
-_SUFFIXES = (".pth", ".dist-info", ".egg-info", ".pyc")
-_LARGEST = 2**30
-"""Bytes of a workspace that are copied to be judged."""
+_WITNESS = (Path(__file__).parent / "lent/witness.py").read_text(encoding="utf-8")
+_PYTHONS = ("{python}", "python", "python3")
+_HARMLESS = frozenset(("-q", "-qq", "-v", "-vv", "-s", "-x", "-p", "no:cacheprovider"))
+"""Options of pytest that leave out no test."""
 _SHOWN = 4000
 """Characters of a failed command's output that are kept."""
+_OUTPUT = 2**23
+"""Bytes of output: the witness's report comes last and grows with the tests."""
 
 
-class _TooLarge(Exception):
-    """The workspace cannot be copied within reason."""
-
-
-async def verify(check: Check, root: Path, start: Mapping[str, str]) -> Verdict:
+async def verify(check: Check, root: Path, start: Mapping[str, str], *, runs: int = 1) -> Verdict:
     """Judge a workspace; `start` are the files that the episode began with, path to text.
 
-    `unknown` where the infrastructure failed. Nothing in `root` is changed.
+    `unknown` where the infrastructure failed, or where `runs` runs on the same input do not agree.
+    Nothing in `root` is changed. Each run has `check.seconds`.
 
     Raises:
         SandboxUnavailable: there is no working sandbox at all.
         Refused: a file name of the check leads out of the workspace.
     """
     began = time.monotonic()
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="assistant-verify-"))
+    known = {str(Path(path)): text for path, text in (dict(start) | check.protected).items()}
     try:
-        copy = folder / "workspace"
-        await asyncio.to_thread(_copy, root, copy)
-        known = {str(Path(path)): text for path, text in (dict(start) | check.protected).items()}
-        failures = await _judge(check, copy, known, began)
-        verdict = Verdict("fail" if failures else "pass", tuple(failures))
-    except _TooLarge as error:
+        verdict = await _agreed(check, root, known, runs)
+        if verdict.passed:
+            verdict = await _unmasked(check, root, known)
+    except Unfit as error:
         verdict = Verdict("fail", (str(error),))
     except (SandboxBroken, OSError) as error:
         verdict = Verdict("unknown", (f"{type(error).__name__}: {error}",))
-    finally:
-        await asyncio.to_thread(delete, folder)
     return replace(verdict, seconds=time.monotonic() - began)
 
 
-async def _judge(check: Check, copy: Path, start: Mapping[str, str], began: float) -> list[str]:
-    """Run the commands one after the other; one text a failed one."""
-    failures: list[str] = []
-    for command in check.commands:
-        await asyncio.to_thread(_restore, copy, check.protected, start)
-        readonly = [Path(path) for path in check.protected]
-        sandbox = await open_sandbox(copy, readonly=readonly, own_python=False)
-        left = check.seconds - (time.monotonic() - began)
-        limits = Limits(seconds=max(left, 0.1))
-        try:
-            failure = await _command(sandbox, command, limits, skipping=_skips(check.protected))
-        finally:
-            await sandbox.close()
-        if failure:
-            failures.append(f"{' '.join(command)}\n{failure}")
-    return failures
+async def _agreed(check: Check, root: Path, known: Mapping[str, str], runs: int) -> Verdict:
+    """What all runs say; a run that used up its time is not repeated."""
+    first: Verdict | None = None
+    for _ in range(max(1, runs)):
+        reports = await _run(check, root, known)
+        failures = tuple(report.failure for report in reports if report.failure)
+        verdict = Verdict("fail" if failures else "pass", failures)
+        if first and first.outcome != verdict.outcome:
+            sentence = "The check is flaky: it passed and failed on the same files."
+            return Verdict("unknown", (sentence, *first.failures, *verdict.failures))
+        first = first or verdict
+        if any(report.timed_out for report in reports):
+            break
+    assert first is not None  # noqa: S101 - there is at least one run
+    return first
+
+
+async def _unmasked(check: Check, root: Path, known: Mapping[str, str]) -> Verdict:
+    """Run the decoys in place of the tests: a pass if none of them passes."""
+    files = {path: read_tests(text) for path, text in check.protected.items()}
+    decoys = {path: file.decoy for path, file in files.items() if file.decoys}
+    commands = tuple(
+        line for line in check.commands if _kind(line, check) in ("pytest", "unittest")
+    )
+    if not decoys or not commands:
+        return Verdict("pass")
+    check = replace(check, commands=commands, protected=check.protected | decoys)
+    names = _names(files, "decoys")
+    for report in await _run(check, root, dict(known) | decoys):
+        if report.evidence is None:
+            said = "With tests that must fail, pytest did not come to its end"
+            return Verdict("unknown", (f"{said}:\n{report.failure}",))
+        if passed := report.evidence.passed_of(names):
+            said = "Tests that were made so that they must fail passed"
+            return Verdict("fail", (f"{said}: {passed}. Something changes how tests are judged.",))
+    return Verdict("pass")
+
+
+@dataclass(frozen=True)
+class _Report:
+    """How one command ended."""
+
+    failure: str
+    """Why it is no success, with its output; empty for a success."""
+    evidence: Evidence | None = None
+    timed_out: bool = False
+
+
+async def _run(check: Check, root: Path, known: Mapping[str, str]) -> list[_Report]:
+    """Run the commands on a fresh copy, one after the other, each in a fresh sandbox."""
+    ends = time.monotonic() + check.seconds
+    workspace = await asyncio.to_thread(copy_of, {})
+    reports: list[_Report] = []
+    try:
+        await asyncio.to_thread(fill, root, workspace.root)
+        for command in check.commands:
+            await asyncio.to_thread(restore, workspace.root, check.protected, known)
+            readonly = [Path(path) for path in check.protected]
+            sandbox = await open_sandbox(workspace.root, readonly=readonly, own_python=False)
+            try:
+                left = max(ends - time.monotonic(), 0.1)
+                reports.append(await _command(sandbox, command, check, known, left))
+            finally:
+                await sandbox.close()
+    finally:
+        await asyncio.to_thread(workspace.close)
+    return reports
 
 
 async def _command(
-    sandbox: Sandbox, command: Sequence[str], limits: Limits, *, skipping: bool
-) -> str | None:
-    """Run one command; what went wrong, or None."""
+    sandbox: Sandbox,
+    command: tuple[str, ...],
+    check: Check,
+    known: Mapping[str, str],
+    seconds: float,
+) -> _Report:
+    """Run one command, with a witness where there can be one."""
+    kind = _kind(command, check)
     filled = [part.replace("{python}", sandbox.python) for part in command]
-    arguments = _pytest_arguments(command, filled)
-    if arguments is None:
-        completed = await sandbox.run(filled, seconds=limits.seconds)
-        return None if completed.ok else _shown(completed, completed.stdout, limits)
+    if not kind:
+        completed = await sandbox.run(filled, seconds=seconds)
+        said = "" if completed.ok else _shown(command, completed, completed.stdout, seconds)
+        return _Report(said, timed_out=completed.timed_out)
     key = secrets.token_bytes(32)
+    arguments = filled[_skipped_words(command, kind) :]
     completed = await sandbox.run(
-        [sandbox.python, "-P", WITNESS, *arguments],
+        [sandbox.python, "-P", "-c", _WITNESS, kind, *arguments],
         stdin=key,
         env={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        seconds=limits.seconds,
+        seconds=seconds,
+        output_bytes=_OUTPUT,
     )
     evidence, output = sealed(completed.stdout, key)
-    if not completed.ok:
-        return _shown(completed, output, limits)
-    problem = "pytest did not come to its end" if not evidence else None
-    problem = evidence.problem(skipping=skipping) if evidence else problem
-    return f"{_shown(completed, output, limits)}\n[{problem}]" if problem else None
+    problem = "" if completed.ok else " "
+    if completed.ok:
+        problem = _problem(evidence, command, check, known)
+    said = _shown(command, completed, output, seconds) if problem else ""
+    return _Report(said + _bracketed(problem), evidence, completed.timed_out)
 
 
-def _pytest_arguments(command: Sequence[str], filled: Sequence[str]) -> Sequence[str] | None:
-    """What pytest is given, or None where the command is not pytest."""
+def _problem(
+    evidence: Evidence | None, command: tuple[str, ...], check: Check, known: Mapping[str, str]
+) -> str:
+    """Why a command that succeeded is not believed, or an empty text."""
+    if evidence is None:
+        return f"{_kind(command, check)} did not come to its end"
+    files = {path: read_tests(text) for path, text in check.protected.items()}
+    must = _names(files, "collected") if _takes_all(command, check, known) else frozenset[str]()
+    return evidence.problem(skippable=_names(files, "skipping"), must=must)
+
+
+def _bracketed(problem: str) -> str:
+    return f"\n[{problem}]" if problem.strip() else ""
+
+
+def _kind(command: tuple[str, ...], check: Check) -> str:
+    """Which witness a command gets: `pytest`, `unittest`, `script`, `code`, or an empty text."""
     if command[0] == "pytest":
-        return filled[1:]
-    if tuple(command[:3]) == ("{python}", "-m", "pytest"):
-        return filled[3:]
-    return None
+        return "pytest"
+    if command[0] not in _PYTHONS or len(command) == 1:
+        return ""
+    if command[1] == "-m":
+        return command[2] if command[2:3] in (("pytest",), ("unittest",)) else ""
+    if command[1] == "-c":
+        return "code" if len(command) > 2 else ""
+    return "script" if command[1] in check.protected else ""
 
 
-def _shown(completed: Completed, output: str, limits: Limits) -> str:
-    """The end of what a command said and how it ended."""
-    how = f"exit code {completed.exit_code}"
-    if completed.timed_out:
-        how = f"stopped after {limits.seconds:.0f} s"
-    return f"{(output + completed.stderr)[-_SHOWN:]}\n[{how}]"
+def _skipped_words(command: tuple[str, ...], kind: str) -> int:
+    """How many words of a command the witness takes the place of."""
+    if command[0] == "pytest" or kind == "script":
+        return 1
+    return 2 if kind == "code" else 3
 
 
-def _skips(protected: Mapping[str, str]) -> bool:
-    """Whether the tests themselves speak of skipping or of expected failures."""
-    return any("skip" in text.lower() or "xfail" in text.lower() for text in protected.values())
+def _takes_all(command: tuple[str, ...], check: Check, known: Mapping[str, str]) -> bool:
+    """Whether a command runs every test of the protected files, by its words alone."""
+    kind = _kind(command, check)
+    if kind not in ("pytest", "unittest") or any(steers(path) for path in known):
+        return False
+    words = set(command[_skipped_words(command, kind) :]) - _HARMLESS
+    tests = {path for path in check.protected if read_tests(check.protected[path]).collected}
+    return bool(tests) and words >= tests and words <= set(check.protected)
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy folders, regular files and links (as links); pipes, sockets and caches are left out.
-
-    Raises:
-        _TooLarge: there is too much.
-    """
-    room = _LARGEST
-    pending = [(source, target)]
-    while pending:
-        here, there = pending.pop()
-        _measure(here, source)
-        there.mkdir()
-        for entry in os.scandir(here):
-            path = there / entry.name
-            if entry.is_symlink():
-                path.symlink_to(Path(entry.path).readlink())
-            elif entry.is_dir(follow_symlinks=False):
-                if entry.name not in _LEFT_OUT:
-                    pending.append((Path(entry.path), path))
-            elif stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
-                room -= entry.stat(follow_symlinks=False).st_size
-                if room < 0:
-                    raise _TooLarge(f"The workspace holds more than {_LARGEST} bytes.")
-                shutil.copy2(entry.path, path, follow_symlinks=False)
-
-
-def _measure(folder: Path, source: Path) -> None:
-    if len(folder.parts) - len(source.parts) > DEEPEST:
-        raise _TooLarge(f"The workspace has more than {DEEPEST} folders within each other.")
-
-
-def _restore(copy: Path, protected: Mapping[str, str], start: Mapping[str, str]) -> None:
-    """Put the protected files back, and whatever else could steer the run."""
-    tests = {str(Path(path)) for path in protected}
-    for folder, folders, files in os.walk(copy):
-        for item in (*folders, *files):
-            path = Path(folder, item)
-            relative = str(path.relative_to(copy))
-            if _steers(relative) and relative not in start:
-                if path.is_dir() and not path.is_symlink():
-                    if not any(known.startswith(f"{relative}/") for known in start):
-                        delete(path)
-                else:
-                    path.unlink()
-        folders[:] = [item for item in folders if Path(folder, item).is_dir()]
-    for path, text in start.items():
-        if path in tests or _steers(path):
-            place(copy, path, text)
-
-
-def _steers(relative: str) -> bool:
-    """Whether a file or folder of this name can change how tests run."""
-    path = Path(relative)
-    top = path.parts[0].split(".")[0]
-    return (
-        path.name in _CONFIGURATION
-        or path.name == "__pycache__"
-        or path.name.endswith(_SUFFIXES)
-        or (top in _SHADOWS and (len(path.parts) > 1 or path.suffix in ("", ".py", ".so")))
+def _names(files: Mapping[str, TestFile], which: str) -> frozenset[str]:
+    """Names with their file, as the witness has them."""
+    return frozenset(
+        f"{Path(path)}::{name}" for path, file in files.items() for name in getattr(file, which)
     )
+
+
+def _shown(command: tuple[str, ...], completed: Completed, output: str, seconds: float) -> str:
+    """The command, the end of what it said, and how it ended."""
+    how = completed.killed and f"killed: {completed.killed}"
+    how = how or f"exit code {completed.exit_code}"
+    if completed.timed_out:
+        how = f"stopped after {seconds:.0f} s"
+    return f"{' '.join(command)}\n{(output + completed.stderr)[-_SHOWN:]}\n[{how}]"

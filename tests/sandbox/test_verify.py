@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import pytest
 
@@ -14,6 +14,7 @@ from sandbox.backend import open_sandbox
 from sandbox.check import Check, Verdict
 from sandbox.verify import verify
 from sandbox.workspace import copy_of, delete
+from tests.sandbox.tricks import IN_PROCESS, sample, tampered
 
 _TEST = """
 from solution import add
@@ -37,12 +38,16 @@ _RIGHT = "def add(a, b):\n    return a + b\n"
 
 
 async def _judged(
-    changes: dict[str, str], check: Check = _CHECK, start: dict[str, str] = _START
+    changes: dict[str, str],
+    check: Check = _CHECK,
+    start: dict[str, str] = _START,
+    *,
+    runs: int = 1,
 ) -> Verdict:
     workspace = copy_of({**start, **changes})
     before = sorted(workspace.root.rglob("*"))
     try:
-        return await verify(check, workspace.root, start)
+        return await verify(check, workspace.root, start, runs=runs)
     finally:
         assert sorted(workspace.root.rglob("*")) == before
         workspace.close()
@@ -208,9 +213,11 @@ async def test_unittest_style_and_subtests() -> None:
         "    def test_add(self):\n        for n in range(3):\n"
         "            with self.subTest(n=n):\n                self.assertEqual(add(n, 1), n + 1)\n"
     )
-    check = Check(_CHECK.commands, {"test_solution.py": test}, 20)
-    assert (await _judged({"solution.py": _RIGHT}, check)).outcome == "pass"
-    assert (await _judged({"solution.py": _WRONG}, check)).outcome == "fail"
+    for module in ("pytest", "unittest"):
+        command = ("{python}", "-m", module, "-q", "test_solution.py")
+        check = Check((command,), {"test_solution.py": test}, 20)
+        assert (await _judged({"solution.py": _RIGHT}, check)).outcome == "pass"
+        assert (await _judged({"solution.py": _WRONG}, check)).outcome == "fail"
 
 
 async def test_every_command_must_succeed() -> None:
@@ -268,27 +275,116 @@ def test_a_sandbox_that_breaks_is_unknown(tmp_path: Path) -> None:
     assert "bubblewrap failed: broken" in run.stdout
 
 
-_TASKS = Path(__file__).resolve().parents[2].parent / "shared/data/tasks"
+_COIN = """
+import os
+from pathlib import Path
 
 
-def _tasks() -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
+def add(a, b):
+    return a + b if os.urandom(1)[0] % 2 else 0
+"""
+
+
+async def test_a_flaky_check_is_unknown_and_named() -> None:
+    verdict = await _judged({"solution.py": _COIN}, runs=40)
+    assert verdict.outcome == "unknown"
+    assert "flaky" in verdict.failures[0]
+    assert (await _judged({"solution.py": _RIGHT}, runs=2)).outcome == "pass"
+    assert (await _judged({"solution.py": _WRONG}, runs=2)).outcome == "fail"
+
+
+_UNITTEST = """
+import unittest
+from solution import add
+
+
+class AddTest(unittest.TestCase):
+    def test_small(self):
+        self.assertEqual(add(1, 2), 3)
+
+    def test_large(self):
+        self.assertEqual(add(10**9, 1), 10**9 + 1)
+"""
+_SCRIPT = "from solution import add\nassert add(2, 2) == 4\nprint('all is well')\n"
+_OTHERS = {
+    "unittest": Check(
+        (("{python}", "-m", "unittest", "test_solution.py"),), {"test_solution.py": _UNITTEST}, 20
+    ),
+    "a script": Check((("{python}", "check.py"),), {"check.py": _SCRIPT}, 20),
+    "code": Check((("python3", "-c", _SCRIPT),), {}, 20),
+}
+
+
+@pytest.mark.parametrize("name", _OTHERS)
+async def test_other_checks_have_a_witness_too(name: str) -> None:
+    check, wrong = _OTHERS[name], {"solution.py": _WRONG}
+    assert (await _judged({"solution.py": _RIGHT}, check)).outcome == "pass"
+    assert (await _judged(wrong, check)).outcome == "fail"
+    for trick in ("exit", "hard exit", "hard exit at the end", "another process goes on"):
+        head = IN_PROCESS[trick] + _WRONG
+        assert (await _judged({"solution.py": head}, check)).outcome == "fail", trick
+
+
+async def test_a_script_may_end_itself() -> None:
+    script = "import sys\nfrom solution import add\nsys.exit(0 if add(2, 2) == 4 else 'wrong')\n"
+    check = Check((("{python}", "check.py"),), {"check.py": script}, 20)
+    assert (await _judged({"solution.py": _RIGHT}, check)).outcome == "pass"
+    wrong = await _judged({"solution.py": _WRONG}, check)
+    assert "wrong\n" in wrong.failures[0]
+
+
+async def test_one_skip_is_no_licence_for_all() -> None:
+    test = _TEST + "\n\ndef test_other():\n    import pytest\n    pytest.skip('not here')\n"
+    check = Check(_CHECK.commands, {"test_solution.py": test}, 20)
+    skips = "import unittest\ndef add(a, b):\n    if a > 9:\n        raise unittest.SkipTest\n"
+    verdict = await _judged({"solution.py": skips + "    return 3\n"}, check)
+    assert "test_solution.py::test_large" in verdict.failures[0]
+
+
+_WORKS = Path(__file__).resolve().parents[2].parent / "shared/data/tasks"
+
+
+def _tasks(each: int) -> dict[str, dict[str, dict[str, str]]]:
+    rows: list[dict[str, Any]] = []
     for name in ("quixbugs", "exercism", "mbpp", "classeval"):
-        file = _TASKS / f"{name}.jsonl"
+        file = _WORKS / f"{name}.jsonl"
         if file.is_file():
-            lines = file.read_text().splitlines()
-            rows += [json.loads(line) for line in lines[:: max(1, len(lines) // 3)]]
-    return rows
+            lines = file.read_text(encoding="utf-8").splitlines()
+            rows += [json.loads(line) for line in lines[:: max(1, len(lines) // each)]]
+    return {str(row["id"]): row for row in rows}
 
 
-@pytest.mark.parametrize("task", [pytest.param(task, id=str(task["id"])) for task in _tasks()])
-async def test_reference_solutions_pass(task: dict[str, object]) -> None:
-    files, tests, solution = (
-        cast("dict[str, str]", task[name]) for name in ("files", "tests", "solution")
-    )
-    command = ("{python}", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
-    check = Check((command,), tests, 30)
-    assert (await _judged(solution, check, {**files, **tests})).outcome == "pass"
+def _check(task: dict[str, dict[str, str]]) -> Check:
+    command = ("{python}", "-m", "pytest", "-q", "-p", "no:cacheprovider", *task["tests"])
+    return Check((command,), task["tests"], 30)
+
+
+_FEW = _tasks(3)
+_MORE = _tasks(12)
+
+
+@pytest.mark.parametrize("name", _FEW)
+async def test_reference_solutions_pass(name: str) -> None:
+    task = _FEW[name]
+    start = {**task["files"], **task["tests"]}
+    assert (await _judged(task["solution"], _check(task), start, runs=2)).outcome == "pass"
+
+
+@pytest.mark.parametrize(("trick", "name"), sample(sorted(_MORE), 46) if _MORE else [])
+async def test_tampering_with_real_tasks_does_not_pass(trick: str, name: str) -> None:
+    """All 200 are in `benchmarks/verification.py`."""
+    task = _MORE[name]
+    files = tampered(trick, task["solution"], task["tests"])
+    verdict = await _judged(files, _check(task), {**task["files"], **task["tests"]})
+    assert verdict.outcome == "fail", verdict
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
+async def test_what_may_not_be_read_is_a_fail(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0)
+    verdict = await verify(_CHECK, tmp_path, _START)
+    assert verdict.outcome == "fail"
+    assert "closed" in verdict.failures[0]
 
 
 async def test_very_deep_folders_are_a_fail(tmp_path: Path) -> None:
