@@ -124,9 +124,9 @@ class Job:
             self.inside -= frames.COUNT.unpack(payload)[0]
         elif kind == frames.EXIT:
             self._finish(End.unpack(payload))
-        elif kind == frames.FAILED and len(payload) < _PIECE:
-            self.err += b"The command could not be started: " + payload + b".\n"
-            self._finish(End(126))
+        elif kind == frames.FAILED and 0 < len(payload) < _PIECE:
+            self.err += payload[1:]
+            self._finish(End(payload[0]))
         else:
             raise BadFrame(f"a frame of kind {kind}")
         self._changed.set()

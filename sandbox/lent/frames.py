@@ -27,7 +27,7 @@ TAKEN = 19
 EXIT = 20
 """The last of a job. Payload: `ENDED`."""
 FAILED = 21
-"""Instead of EXIT: the command never ran. Payload: why, as text."""
+"""Instead of EXIT: the command never ran. Payload: a byte, its exit code, and why, as text."""
 KINDS = frozenset(
     (SETTINGS, START, INPUT, READ, INTERRUPT, KILL, READY, OUT, ERR, TAKEN, EXIT, FAILED)
 )

@@ -7,6 +7,8 @@ import ctypes
 import os
 
 SIGINT, SIGKILL, SIGPIPE, SIGCHLD, SIGSTOP, SIGXFSZ = 2, 9, 13, 17, 19, 25
+IGNORED = (SIGPIPE, SIGXFSZ)
+"""By Python, when it starts."""
 _BLOCK, _SET = 0, 2
 _DEATH_SIGNAL, _DUMPABLE, _SUBREAPER = 1, 4, 36
 _LANDLOCK_CREATE, _LANDLOCK_RESTRICT = 444, 446
@@ -25,7 +27,7 @@ def hold_signals() -> int:
 
 def release_signals() -> None:
     """The opposite, in a child, and what Python ignores is not ignored any more."""
-    for number in (SIGINT, SIGPIPE, SIGXFSZ):
+    for number in (SIGINT, *IGNORED):
         _libc.signal(number, None)
     _libc.sigprocmask(_SET, ctypes.create_string_buffer(128), None)
 

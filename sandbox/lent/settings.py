@@ -24,7 +24,14 @@ class Settings:
             for name, value in rlimits.items()
             if name.startswith("rlimits.")
         ]
-        """Of each command, hard and soft."""
+        """Of each process, hard and soft; the supervisor takes them on, commands inherit them."""
+
+    def limit(self) -> None:
+        """Take on the limits, as far as we are allowed to."""
+        for limit, value in self.rlimits:
+            most = resource.getrlimit(limit)[1]
+            value = value if most < 0 else min(value, most)
+            resource.setrlimit(limit, (value, value))
 
 
 def pack(settings: dict[str, object]) -> bytes:

@@ -11,7 +11,8 @@ import time
 
 from sandbox.lent import frames, kernel, settings
 from sandbox.lent.frames import Decoder, Order, frame
-from sandbox.lent.job import Job
+from sandbox.lent.job import Job, NotRunnable
+from sandbox.lent.network import start_relay
 from sandbox.lent.processes import Processes
 
 _PIECE = 2**18
@@ -36,6 +37,7 @@ class Supervisor:
         self._backlog = bytearray()
         self._settings = settings.Settings({})
         self._jobs: dict[int, Job] = {}
+        self._relay = 0
         self._poll = select.poll()
         self._readers: dict[int, Job] = {}
         self._writers: dict[int, Job] = {}
@@ -61,6 +63,7 @@ class Supervisor:
                 watched = time.monotonic()
             self._flush()
         self._jobs.clear()
+        self._relay = 0
         self._sweep()
 
     def _handle(self, file: int) -> None:
@@ -95,6 +98,8 @@ class Supervisor:
     def _obey(self, kind: int, number: int, payload: bytes) -> None:
         if kind == frames.SETTINGS:
             self._settings = settings.unpack(payload)
+            self._settings.limit()
+            self._connect()
             self._say(frames.READY)
         elif kind == frames.START:
             self._start(number, Order.unpack(payload))
@@ -136,6 +141,8 @@ class Supervisor:
     def _start(self, number: int, order: Order) -> None:
         """Begin a job; where there are too many processes, without those that belong to none."""
         job, reason = Job(number, order), ""
+        self._connect()
+        code = 126
         for _ in range(_FORKS):
             try:
                 self._fork(job, order)
@@ -144,12 +151,24 @@ class Supervisor:
                 self._sweep()
                 time.sleep(0.02)
                 continue
+            except NotRunnable as error:
+                code, reason = error.code, error.reason
+                break
             self._jobs[number] = job
             for pipe in job.pipes:
                 self._readers[pipe] = job
                 self._poll.register(pipe, select.POLLIN)
             return
-        self._say(frames.FAILED, number, reason.encode())
+        name = order.argv[0][:200].decode(errors="replace")
+        self._say(frames.FAILED, number, bytes((code,)) + f"{name}: {reason}\n".encode())
+
+    def _connect(self) -> None:
+        """Have the relay run, again if somebody killed it; without it there is no network."""
+        if self._settings.proxy and not self._relay:
+            try:
+                self._relay = start_relay(self._settings.proxy)
+            except OSError:
+                self._relay = 0
 
     def _fork(self, job: Job, order: Order) -> None:
         """Start a command that the kernel kills before us when memory runs out.
@@ -222,12 +241,15 @@ class Supervisor:
                 return False
             if not pid:
                 return True
+            self._relay = 0 if pid == self._relay else self._relay
             for job in self._jobs.values():
                 if job.pid == pid:
                     job.status, job.peak = status, usage.ru_maxrss
 
     def _roots(self) -> set[int]:
-        return {job.pid for job in self._jobs.values() if job.status is None}
+        """Of what may go on."""
+        commands = {job.pid for job in self._jobs.values() if job.status is None}
+        return commands | {self._relay} if self._relay else commands
 
     def _sweep(self) -> bool:
         """Kill what belongs to no command that runs; whether something would not die.
@@ -237,7 +259,7 @@ class Supervisor:
         deadline = time.monotonic() + _PATIENCE
         stopped: set[int] = set()
         while self._reap():
-            if self._settings.alone and not self._jobs:
+            if self._settings.alone and not self._jobs and not self._relay:
                 _kill(-1, kernel.SIGKILL)
             else:
                 strays = Processes().strays(self._roots())
