@@ -29,7 +29,7 @@ lock:
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install -q "$$(sed -n 's/^requires = \["\(hatchling[^"]*\)"\]/\1/p' pyproject.toml)"
-	for part in run:local train:train dev:dev; do
+	for part in run:local,web train:train dev:dev; do
 		echo "resolving locks/$${part%%:*}.txt"
 		.venv-lock/bin/pip install -q --no-build-isolation ".[$${part##*:}]" 2> .venv-lock/log \
 			|| { cat .venv-lock/log; exit 1; }

@@ -15,11 +15,13 @@ from tools.call import JSON, Final, Observation, ToolCall, ToolError
 from tools.clip import Clipped, clip
 from tools.memory import Memory
 from tools.schema import ToolSchema
+from tools.web import Web
 
 Effect = Literal["read", "write", "run", "net"]
 """What a call does at most: look, change files, run code, or send something off the machine."""
 Ask = Callable[[str, Sequence[str]], Awaitable[str]]
 """Puts a question with possible answers to the user; returns the answer."""
+_OFFLINE = Web()
 _Parameters = ParamSpec("_Parameters")
 
 
@@ -38,6 +40,7 @@ class Context:
     memory: Memory = field(default_factory=Memory, compare=False)
     """What tools keep from one call to the next; closed at the end of the conversation."""
     ask: Ask = nobody
+    web: Web = _OFFLINE
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,12 @@
 import re
 import tomllib
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -34,7 +37,7 @@ def test_locks_agree_and_grow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lock", "extras"), [("run", ["local"]), ("train", ["train"]), ("dev", ["dev"])]
+    ("lock", "extras"), [("run", ["local", "web"]), ("train", ["train"]), ("dev", ["dev"])]
 )
 def test_locks_pin_what_is_asked_for(lock: str, extras: list[str]) -> None:
     project, pinned = PROJECT["project"], pins(lock)
@@ -50,6 +53,23 @@ def test_locks_pin_what_is_asked_for(lock: str, extras: list[str]) -> None:
         assert name in pinned, f"{text} is not in locks/{lock}.txt"
         if exact := re.search(r"==(.+)$", text):
             assert pinned[name] == exact[1]
+
+
+@pytest.mark.parametrize("lock", ["run", "train", "dev"])
+def test_locks_hold_what_their_packages_need(lock: str) -> None:
+    pinned, lacking = pins(lock), list[str]()
+    for name in pinned:
+        try:
+            needs = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            continue
+        for need in map(Requirement, needs):
+            if need.marker and not need.marker.evaluate({"extra": ""}):
+                continue
+            version = pinned.get(canonicalize_name(need.name))
+            if version is None or not need.specifier.contains(version, prereleases=True):
+                lacking.append(f"{name} needs {need}, the lock has {version}")
+    assert [line for line in lacking if not line.startswith("torch ")] == []
 
 
 def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
