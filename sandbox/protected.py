@@ -21,7 +21,8 @@ class Part:
     readonly: bool
 
 
-_EMPTY = Path(__file__).parent / "lent/empty"
+EMPTY = Path(__file__).parent / "lent/empty"
+"""Stands for a file that is not there."""
 
 
 def parts(root: Path, readonly: Sequence[Path]) -> tuple[Part, ...]:
@@ -75,7 +76,7 @@ def _git(root: Path) -> Iterator[Part]:
     yield Part(".git", folder, readonly=False)
     hooks, config = folder / "hooks", folder / "config"
     yield Part(".git/hooks", hooks if hooks.is_dir() else None, readonly=True)
-    yield Part(".git/config", config if config.is_file() else _EMPTY, readonly=True)
+    yield Part(".git/config", config if config.is_file() else EMPTY, readonly=True)
     for part in ("config.worktree", "modules", "worktrees"):
         if (folder / part).exists():
             yield Part(f".git/{part}", folder / part, readonly=True)

@@ -1,6 +1,7 @@
 """System calls that Python does not offer, by ctypes.
 
-Sources: mount(2), unshare(2), open_tree(2), mount_setattr(2), move_mount(2), user_namespaces(7).
+Sources: mount(2), unshare(2), setns(2), open_tree(2), mount_setattr(2), move_mount(2),
+user_namespaces(7).
 """
 
 import ctypes
@@ -11,7 +12,7 @@ READ_ONLY, NOSUID, NODEV, REMOUNT, BIND, RECURSIVE, SLAVE = 1, 2, 4, 32, 4096, 1
 _DETACH = 2
 _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
 _CLONE, _CLOEXEC, _EMPTY_PATH = 1, 0o2000000, 0x1000
-_IDMAP, _FROM_EMPTY_PATH = 0x100000, 4
+_IDMAP, _ATTR_READ_ONLY, _FROM_EMPTY_PATH = 0x100000, 1, 4
 _SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -45,37 +46,68 @@ def unmount(target: str) -> None:
     _checked(_libc.umount2(os.fsencode(target), _DETACH), f"umount {target}")
 
 
-def attach(folder: int, target: str, users: int | None, *, recursive: bool = False) -> None:
-    """Mount what a descriptor refers to a second time.
+def copied(
+    folder: int, users: int | None, *, recursive: bool = False, readonly: bool = False
+) -> int:
+    """A mount of what a descriptor refers to that is nowhere yet.
 
     `users`: a user namespace by which owners are shown (an idmapped mount), or None.
+
+    Raises:
+        OSError: the kernel or the file system cannot.
     """
     whole = 0x8000 if recursive else 0  # AT_RECURSIVE
     flags = _CLONE | _CLOEXEC | _EMPTY_PATH | whole
     tree = _call(_OPEN_TREE, folder, b"", flags, what="open_tree")
+    given = (_IDMAP if users is not None else 0) | (_ATTR_READ_ONLY if readonly else 0)
     try:
-        if users is not None:
-            how = b"".join(n.to_bytes(8, "little") for n in (_IDMAP, 0, 0, users))
-            _call(_MOUNT_SETATTR, tree, b"", _EMPTY_PATH | whole, how, len(how), what="idmap")
+        if given:
+            how = b"".join(n.to_bytes(8, "little") for n in (given, 0, 0, users or 0))
+            _call(_MOUNT_SETATTR, tree, b"", _EMPTY_PATH | whole, how, len(how), what="attributes")
+    except OSError:
+        os.close(tree)
+        raise
+    return tree
+
+
+def placed(tree: int, target: str) -> None:
+    """Mount what `copied` gave, and close it."""
+    try:
         _call(_MOVE_MOUNT, tree, b"", -100, os.fsencode(target), _FROM_EMPTY_PATH, what=target)
     finally:
         os.close(tree)
 
 
+def attach(folder: int, target: str, users: int | None, *, recursive: bool = False) -> None:
+    """Mount what a descriptor refers to a second time; `users` as in `copied`."""
+    placed(copied(folder, users, recursive=recursive), target)
+
+
 def idmappable(folder: int, users: int) -> bool:
     """Whether the file system of a folder can show its files under other owners."""
     try:
-        tree = _call(_OPEN_TREE, folder, b"", _CLONE | _CLOEXEC | _EMPTY_PATH, what="open_tree")
+        os.close(copied(folder, users))
     except OSError:
         return False
-    try:
-        how = b"".join(n.to_bytes(8, "little") for n in (_IDMAP, 0, 0, users))
-        _call(_MOUNT_SETATTR, tree, b"", _EMPTY_PATH, how, len(how), what="idmap")
-    except OSError:
-        return False
-    finally:
-        os.close(tree)
     return True
+
+
+def enter_mounts(pid: int) -> None:
+    """Go to where the first process of a container sees its files.
+
+    Raises:
+        OSError: it is not the first of any.
+    """
+    space = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        # Its number may be another's by now, and its files the machine's.
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+            first = any(line.split()[::2] == ["NSpid:", "1"] for line in file)
+        if not first:
+            raise OSError(3, "no container", str(pid))
+        _checked(_libc.setns(space, NEW_MOUNTS), "setns")
+    finally:
+        os.close(space)
 
 
 def users(owner: int, group: int, shown: int) -> int:

@@ -8,6 +8,7 @@ from _socket import AF_UNIX, SOCK_SEQPACKET, socket
 from select import POLLIN, poll
 
 from sandbox.warden import wire
+from sandbox.warden.entering import bring
 from sandbox.warden.guard import Guard, What, remove_group
 from sandbox.warden.launches import Launches
 from sandbox.warden.place import Place
@@ -109,6 +110,23 @@ class Warden:
         finally:
             os.close(tree)
         return pid, (os.pidfd_open(pid),)
+
+    def bring(
+        self,
+        pid: int,
+        workspace: str | int,
+        parts: list[tuple[str, bool]],
+        lends: list[tuple[str, str]],
+        given: list[int],
+    ) -> Reply:
+        """See `entering.bring`; the workspace as in `launch`."""
+        path = workspace if isinstance(workspace, str) else self._stages.path(workspace)
+        tree = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            bring(self._place, pid, tree, parts, lends)
+        finally:
+            os.close(tree)
+        return None, ()
 
     def kill(self, pid: int, given: list[int]) -> Reply:
         """Kill a sandbox; its pidfd tells when it is gone."""

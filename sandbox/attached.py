@@ -1,0 +1,56 @@
+"""The streams of a container that we are attached to, as one reader and one writer.
+
+Source: the engine's API, "Attach to a container": each piece of output has a header of 8 bytes,
+first the stream and at last the length.
+"""
+
+import asyncio
+import contextlib
+import socket
+from dataclasses import dataclass, field
+
+_OUTPUT = 1
+_KEPT = 2000
+"""Bytes of what the supervisor's interpreter complained about, for the reason of a failure."""
+
+
+@dataclass
+class Attached:
+    """Both ends of an attached container. To be made in the event loop that uses it."""
+
+    reader: asyncio.StreamReader
+    """What it writes to its standard output."""
+    writer: asyncio.StreamWriter
+    """Its standard input; closing it ends the container's."""
+    _pump: "asyncio.Task[None]" = field(init=False)
+    complaints: bytearray = field(default_factory=bytearray)
+    """The end of what it writes to its standard error."""
+
+    @staticmethod
+    async def of(connection: socket.socket) -> "Attached":
+        """Take over a connection that the engine has switched to raw streams."""
+        raw, writer = await asyncio.open_connection(sock=connection)
+        attached = Attached(asyncio.StreamReader(), writer)
+        attached._pump = asyncio.create_task(attached._separate(raw))
+        return attached
+
+    async def _separate(self, raw: asyncio.StreamReader) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, OSError):
+            while True:
+                header = await raw.readexactly(8)
+                data = await raw.readexactly(int.from_bytes(header[4:], "big"))
+                if header[0] == _OUTPUT:
+                    self.reader.feed_data(data)
+                else:
+                    self.complaints += data
+                    del self.complaints[:-_KEPT]
+        self.reader.feed_eof()
+
+    async def close(self) -> None:
+        """Let go of the connection. Safe to call twice."""
+        self.writer.close()
+        self._pump.cancel()
+        with contextlib.suppress(OSError):
+            await self.writer.wait_closed()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._pump
