@@ -122,6 +122,8 @@ class Job:
                 raise BadFrame("more output than was to be kept")
         elif kind == frames.TAKEN and len(payload) == frames.COUNT.size:
             self.inside -= frames.COUNT.unpack(payload)[0]
+            if self.inside < 0:
+                raise BadFrame("more input taken than was given")
         elif kind == frames.EXIT:
             self._finish(End.unpack(payload))
         elif kind == frames.FAILED and 0 < len(payload) < _PIECE:
@@ -262,11 +264,13 @@ class Conversation:
             self.channel.writer.write(frame(kind, job, payload))
 
     async def _listen(self) -> None:
-        decoder, reason = Decoder(), "The sandbox ended by itself."
+        decoder, reason = Decoder(), ""
         try:
             while data := await self.channel.reader.read(2**18):
                 for kind, number, payload in decoder.feed(data):
                     self._hear(kind, number, payload)
+            said = self.channel.complaint()
+            reason = f"The sandbox ended by itself{said and ': '}{said}."
         except BadFrame as error:
             reason = f"The sandbox said what makes no sense: {error}."
         except OSError as error:

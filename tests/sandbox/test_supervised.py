@@ -1,0 +1,414 @@
+"""Commands through a supervisor, without any sandbox around it: what holds for every backend."""
+
+import asyncio
+import random
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sandbox.bare import Bare
+from sandbox.limits import Limits
+from sandbox.sandbox import SandboxBroken
+from sandbox.supervised import Supervised
+
+_LIMITS = Limits(seconds=30, memory_mb=512)
+
+
+@pytest.fixture
+async def bare(tmp_path: Path) -> AsyncIterator[Supervised]:
+    sandbox = Supervised(tmp_path, Bare(tmp_path, _LIMITS), _LIMITS)
+    yield sandbox
+    await sandbox.close()
+
+
+def _alive(mark: str) -> int:
+    """Processes whose command line holds a mark; those that only wait to be reaped have none."""
+    count = 0
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            count += mark.encode() in path.read_bytes()
+        except OSError:
+            continue
+    return count
+
+
+async def _until(mark: str, count: int) -> None:
+    async with asyncio.timeout(10):
+        while _alive(mark) != count:
+            await asyncio.sleep(0.01)
+
+
+async def test_what_is_known_of_a_command(bare: Supervised, tmp_path: Path) -> None:
+    ended = await bare.run(["sh", "-c", "pwd; echo $A $0; echo no >&2; exit 3"], env={"A": "b c"})
+    assert (ended.exit_code, ended.stderr) == (3, "no\n")
+    assert ended.stdout == f"{tmp_path}\nb c sh\n"
+    assert not ended.ok
+    assert not ended.timed_out
+    assert not ended.truncated
+    assert ended.peak_mb > 0
+    assert (await bare.run(["true"])).ok
+
+
+async def test_errors_in_their_place(bare: Supervised) -> None:
+    script = "for i in 1 2 3; do echo $i; echo e$i >&2; done"
+    ended = await bare.run(["sh", "-c", script], merged=True)
+    assert ended.stdout == "1\ne1\n2\ne2\n3\ne3\n"
+    assert ended.stderr == ""
+
+
+@pytest.mark.parametrize("size", [0, 1, 70_000, 3_000_000])
+async def test_input_of_any_size(bare: Supervised, size: int) -> None:
+    assert (await bare.run(["wc", "-c"], stdin=b"x" * size)).stdout.strip() == str(size)
+
+
+async def test_input_that_nobody_reads(bare: Supervised) -> None:
+    data = b"x" * 3_000_000
+    assert (await bare.run(["true"], stdin=data)).ok
+    ended = await bare.run(["sh", "-c", "exec <&-; echo closed"], stdin=data)
+    assert ended.stdout == "closed\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        (["no-such-program"], 127, "no-such-program: command not found\n"),
+        (["./no/such"], 127, "./no/such: No such file or directory\n"),
+        (["/etc/passwd"], 126, "/etc/passwd: Permission denied\n"),
+        (["/"], 126, "/: Permission denied\n"),
+        ([""], 127, ": command not found\n"),
+        ([], 126, "Cannot run the command: it is empty.\n"),
+        (["echo", "a\0b"], 126, "Cannot run the command: an argument holds a NUL.\n"),
+        (["echo", "\ud800"], 126, "Cannot run the command: an argument is no text"),
+        (["echo", "x" * 200_000], 126, "echo: Argument list too long\n"),
+        (["echo", "x" * 9_000_000], 126, "Cannot run the command: its arguments are too long.\n"),
+        (["echo", *["x"] * 70_000], 126, "Cannot run the command: its arguments are too long.\n"),
+    ],
+)
+async def test_what_cannot_be_run(
+    bare: Supervised, command: list[str], code: int, words: str
+) -> None:
+    ended = await bare.run(command)
+    assert ended.exit_code == code
+    assert ended.stderr.startswith(words)
+    assert (await bare.run(["true"])).ok
+
+
+async def test_a_program_of_the_workspace(bare: Supervised, tmp_path: Path) -> None:
+    script = tmp_path / "mine"
+    script.write_bytes(b"#!/no/such/interpreter\n")
+    assert (await bare.run(["./mine"])).exit_code == 126
+    script.chmod(0o755)
+    assert (await bare.run(["./mine"])).exit_code == 127
+    script.write_bytes(b"\x7fELF nonsense")
+    assert (await bare.run(["./mine"])).exit_code == 126
+    script.write_bytes(b"#!/bin/sh\necho mine\n")
+    assert (await bare.run(["./mine"])).stdout == "mine\n"
+
+
+_ARGUMENT = st.text(max_size=30).filter(lambda text: "\0" not in text and _is_file_name(text))
+
+
+def _is_file_name(text: str) -> bool:
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def test_arguments_and_output_of_any_kind(tmp_path: Path) -> None:
+    with asyncio.Runner() as runner:
+        sandbox = Supervised(tmp_path, Bare(tmp_path, _LIMITS), _LIMITS)
+
+        @settings(deadline=None, max_examples=60)
+        @given(st.lists(_ARGUMENT, max_size=5))
+        def check(arguments: list[str]) -> None:
+            command = ["/usr/bin/printf", "%s|", "--", *arguments]
+            ended = runner.run(sandbox.run(command))
+            data = "|".join(["--", *arguments, ""]).encode("utf-8", "surrogateescape")
+            assert ended.stdout == data.decode(errors="replace")
+
+        check()
+        runner.run(sandbox.close())
+
+
+async def test_a_signal_is_told(bare: Supervised) -> None:
+    assert (await bare.run(["sh", "-c", "kill -TERM $$"])).exit_code == -15
+    # What we ignore and hold back ourselves is neither ignored nor held back in there.
+    ended = await bare.run(["grep", "-E", "SigBlk|SigIgn", "/proc/self/status"])
+    held, ignored = (int(line.split()[1], 16) for line in ended.stdout.splitlines())
+    assert held == 0
+    assert ignored & ~(0b11 << 31) == 0  # 32 and 33 are glibc's own.
+    assert (await bare.run(["sh", "-c", "yes | head -n 1; kill -PIPE $$"])).exit_code == -13
+
+
+async def test_nothing_of_ours_is_open_inside(bare: Supervised) -> None:
+    ended = await bare.run(["ls", "-l", "/proc/self/fd"])
+    assert len(ended.stdout.splitlines()) == 1 + 4  # 0, 1, 2 and the folder itself.
+    assert "socket" not in ended.stdout
+
+
+async def test_output_is_cut_in_the_middle(bare: Supervised) -> None:
+    script = "echo first; head -c 300000000 /dev/zero; echo last; echo fine >&2"
+    ended = await bare.run(["sh", "-c", script], output_bytes=1000)
+    assert ended.truncated
+    assert ended.stdout.startswith("first\n")
+    assert ended.stdout.endswith("last\n")
+    assert "[... 299999011 bytes cut ...]" in ended.stdout
+    assert len(ended.stdout) < 1100
+    assert ended.stderr == "fine\n"
+
+
+async def test_a_command_that_takes_too_long(bare: Supervised) -> None:
+    script = "echo begun; setsid sleep 27183.1 & (setsid sleep 27183.1 &) ; sleep 27183.1"
+    ended = await bare.run(["sh", "-c", script], seconds=0.5)
+    assert ended.timed_out
+    assert ended.stdout == "begun\n"
+    assert ended.exit_code == -9
+    assert 0.5 <= ended.seconds < 2
+    assert _alive("27183.1") == 0
+
+
+async def test_what_is_left_running_is_killed_and_not_waited_for(bare: Supervised) -> None:
+    began = time.monotonic()
+    script = "sleep 27183.2 & setsid sleep 27183.2 & (setsid sleep 27183.2 &); echo done"
+    ended = await bare.run(["sh", "-c", script])
+    assert ended.stdout == "done\n"
+    assert time.monotonic() - began < 5
+    assert _alive("27183.2") == 0
+
+
+async def test_two_at_once(bare: Supervised) -> None:
+    """The end of one does not touch the other, nor what the other has put aside."""
+    long = asyncio.create_task(bare.run(["sh", "-c", "sleep 27183.3 & sleep 0.6; kill -0 $!"]))
+    await _until("27183.3", 2)
+    assert (await bare.run(["sh", "-c", "(sleep 27183.4 &)"])).ok
+    assert _alive("27183.4") == 0
+    assert _alive("sleep\00027183.3") == 1
+    assert (await long).ok
+    assert _alive("27183.3") == 0
+
+
+async def test_many_at_once(bare: Supervised) -> None:
+    commands = (bare.run(["sh", "-c", f"echo {n}; exit {n}"]) for n in range(40))
+    for number, ended in enumerate(await asyncio.gather(*commands)):
+        assert (ended.exit_code, ended.stdout) == (number, f"{number}\n")
+
+
+async def test_beside_others(bare: Supervised) -> None:
+    process = await bare.start(["sh", "-c", "while read x; do echo got $x; echo err >&2; done"])
+    await process.write(b"one\n")
+    text = b""
+    while text.count(b"\n") < 2:
+        text += await process.read()
+    assert text == b"got one\nerr\n"
+    assert (await bare.run(["true"])).ok
+    await process.write(b"two\n")
+    assert (await process.read()).startswith(b"got two\n")
+    await process.kill()
+    await process.kill()
+    assert (await process.wait()).exit_code == -9
+    await process.write(b"three\n")
+    while await process.read():
+        pass
+
+
+async def test_its_last_words_are_kept(bare: Supervised) -> None:
+    process = await bare.start(["sh", "-c", "echo one; echo two >&2; exit 4"])
+    ended = await process.wait()
+    assert (ended.exit_code, ended.stdout) == (4, "one\ntwo\n")
+    assert await process.read() == b"one\ntwo\n"
+    assert await process.read() == b""
+
+
+async def test_a_program_that_is_not_there_ends_at_once(bare: Supervised) -> None:
+    process = await bare.start(["no-such-program"])
+    ended = await process.wait()
+    assert ended.exit_code == 127
+    assert "command not found" in ended.stderr
+
+
+async def test_ctrl_c(bare: Supervised) -> None:
+    script = "trap 'echo stopped; exit 5' INT; echo ready; while :; do sleep 0.05; done"
+    process = await bare.start(["sh", "-c", script])
+    assert await process.read() == b"ready\n"
+    await process.interrupt()
+    assert await process.read() == b"stopped\n"
+    assert (await process.wait()).exit_code == 5
+
+
+async def test_a_read_that_is_given_up_loses_nothing(bare: Supervised) -> None:
+    process = await bare.start(["cat"])
+    for number in range(20):
+        reading = asyncio.create_task(process.read())
+        await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.wait([reading])
+        await process.write(b"%d\n" % number)
+        assert await process.read() == b"%d\n" % number
+
+
+async def test_what_nobody_reads_is_capped(tmp_path: Path) -> None:
+    limits = Limits(output_bytes=1000)
+    sandbox = Supervised(tmp_path, Bare(tmp_path, limits), limits)
+    process = await sandbox.start(["sh", "-c", "head -c 5000000 /dev/zero; echo done; sleep 60"])
+    await asyncio.sleep(0.5)
+    data = await process.read()
+    assert len(data) < 1100
+    assert b"bytes cut" in data
+    while b"done\n" not in data:
+        data += await process.read()
+    await process.kill()
+    assert (await process.wait()).truncated
+    await sandbox.close()
+
+
+async def test_a_sandbox_that_is_closed_leaves_nothing(bare: Supervised) -> None:
+    process = await bare.start(["sh", "-c", "setsid sleep 27183.5 & sleep 27183.5"])
+    running = asyncio.create_task(bare.run(["sleep", "27183.5"]))
+    await _until("27183.5", 4)
+    await bare.close()
+    assert _alive("27183.5") == 0
+    with pytest.raises(SandboxBroken, match="closed"):
+        await running
+    with pytest.raises(SandboxBroken, match="closed"):
+        await process.wait()
+    with pytest.raises(SandboxBroken, match="closed"):
+        await process.read()
+    with pytest.raises(SandboxBroken, match="closed"):
+        await bare.run(["true"])
+    await bare.close()
+
+
+async def test_cancelled_at_any_moment_it_leaves_nothing(bare: Supervised) -> None:
+    moments = random.Random(5)
+    script = "setsid sleep 27183.6 & sleep 27183.6"
+    for attempt in range(60):
+        running = asyncio.create_task(bare.run(["sh", "-c", script], stdin=b"x" * 100_000))
+        if attempt % 2:
+            await asyncio.sleep(moments.random() * 0.02)
+        else:
+            for _ in range(attempt // 2):
+                await asyncio.sleep(0)
+        running.cancel()
+        running.cancel()
+        async with asyncio.timeout(5):
+            await asyncio.wait([running])
+        assert running.cancelled()
+        assert _alive("27183.6") == 0
+    assert (await bare.run(["true"])).ok
+
+
+async def test_a_start_that_is_given_up(tmp_path: Path) -> None:
+    """It serves the next command; or it is ended with the sandbox."""
+    for attempt in range(12):
+        sandbox = Supervised(tmp_path, Bare(tmp_path, _LIMITS), _LIMITS)
+        running = asyncio.create_task(sandbox.run(["sleep", "27183.7"]))
+        await asyncio.sleep(0.003 * attempt)
+        running.cancel()
+        await asyncio.wait([running])
+        assert running.cancelled()
+        if attempt % 2:
+            assert (await sandbox.run(["true"])).ok
+        await sandbox.close()
+        assert _alive("27183.7") == 0
+
+
+async def test_a_supervisor_that_dies_is_replaced_once(bare: Supervised, tmp_path: Path) -> None:
+    process = await bare.start(["sleep", "27183.8"])
+    script = "test -e died || { touch died; kill -9 $PPID; sleep 5; }; echo alive"
+    assert (await bare.run(["sh", "-c", script])).stdout == "alive\n"
+    with pytest.raises(SandboxBroken, match="by itself"):
+        await process.wait()
+    with pytest.raises(SandboxBroken, match="by itself"):
+        await bare.run(["sh", "-c", "kill -9 $PPID; exec sleep 1"])
+    assert (await bare.run(["true"])).ok
+
+
+async def test_signals_do_not_end_the_supervisor(bare: Supervised) -> None:
+    script = (
+        "for s in 1 2 3 6 10 12 13 14 15 17 18 20 21 22 25 28; do kill -$s $PPID; done; echo on"
+    )
+    process = await bare.start(["cat"])
+    assert (await bare.run(["sh", "-c", script])).stdout == "on\n"
+    await process.write(b"here\n")
+    assert await process.read() == b"here\n"
+
+
+async def test_a_supervisor_that_stands_still(bare: Supervised) -> None:
+    began = time.monotonic()
+    ended = await bare.run(["sh", "-c", "kill -STOP $PPID; sleep 27183.9"], seconds=0.3)
+    assert ended.timed_out
+    assert time.monotonic() - began < 10
+    assert (await bare.run(["true"])).ok
+
+
+_HOG = "x = bytearray(%d * 2**20); x[::4096] = b'x' * len(x[::4096]); import time; time.sleep(30)"
+
+
+async def test_memory_of_one(bare: Supervised) -> None:
+    process = await bare.start(["sleep", "30"])
+    ended = await bare.run([sys.executable, "-c", _HOG % 700])
+    assert ended.killed == "more than 512 MB of memory"
+    assert not ended.ok
+    assert ended.seconds < 20
+    assert (await bare.run(["true"])).ok
+    await process.kill()
+
+
+async def test_memory_of_many_processes(bare: Supervised) -> None:
+    script = 'for i in 1 2 3 4; do setsid python -c "$0" & done; wait'
+    env = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    ended = await bare.run(["sh", "-c", script, _HOG % 200], env=env)
+    assert ended.killed == "more than 512 MB of memory"
+    assert _alive("2**20); x[::4096]") == 0
+    assert (await bare.run([sys.executable, "-c", _HOG.replace("30", "0") % 300])).ok
+
+
+async def test_a_disk_that_is_filled(tmp_path: Path) -> None:
+    limits = Limits(workspace_mb=64, seconds=30)
+    sandbox = Supervised(tmp_path, Bare(tmp_path, limits), limits)
+    ended = await sandbox.run(["sh", "-c", "head -c 300000000 /dev/zero > big; sleep 30"])
+    assert ended.killed == "more than 64 MB of disk"
+    assert not ended.ok
+    await sandbox.close()
+
+
+async def test_a_file_that_is_too_large(tmp_path: Path) -> None:
+    limits = Limits(file_mb=1)
+    sandbox = Supervised(tmp_path, Bare(tmp_path, limits), limits)
+    ended = await sandbox.run(["head", "-c", "3000000", "/dev/zero"])
+    assert ended.ok
+    assert not (await sandbox.run(["sh", "-c", "head -c 3000000 /dev/zero > big"])).ok
+    assert (tmp_path / "big").stat().st_size == 2**20
+    await sandbox.close()
+
+
+async def test_a_storm_of_processes(bare: Supervised) -> None:
+    """Those that leave their parents as fast as they can are found as well."""
+    script = (
+        "import os, time\n"
+        "def bear(depth):\n"
+        "    for _ in range(3):\n"
+        "        if depth and os.fork() == 0:\n"
+        "            os.setsid(); bear(depth - 1); os.execv('/bin/sleep', ['sleep', '27184.1'])\n"
+        "bear(4)\n"
+        "print('done', flush=True)\n"
+    )
+    ended = await bare.run([sys.executable, "-c", script])
+    assert ended.stdout == "done\n"
+    assert _alive("27184.1") == 0
+    assert (await bare.run(["true"])).ok
+
+
+async def test_threads_of_children_leave_no_zombie(bare: Supervised) -> None:
+    for _ in range(20):
+        await bare.run(["sh", "-c", "for i in 1 2 3 4 5; do (setsid true &); done"])
+    ended = await bare.run(["ps", "-o", "stat=", "--ppid", "0"])
+    assert "Z" not in (await bare.run(["sh", "-c", "ps -o stat= --ppid $PPID"])).stdout
+    assert "Z" not in ended.stdout
