@@ -6,6 +6,7 @@ everything in it.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +42,7 @@ class Supervised:
         self.name = launch.name
         self.workdir = launch.workdir
         self.python = launch.python
+        self.base = launch.base
         self.lent = launch.lent
         self._launch = launch
         self._refusals = refusals
@@ -167,17 +169,19 @@ class Supervised:
         except asyncio.CancelledError:
             await finished(conversation.kill(job))
             raise
+        completed = self._completed(conversation, job, timed_out)
         if job.end and job.end.left:
-            await finished(conversation.end("A command could not be killed."))
-        return self._completed(conversation, job, timed_out)
+            await finished(conversation.end("What a command left running could not be killed."))
+        return completed
 
     def _watch_disk(self, conversation: Conversation, job: Job) -> None:
         if self._launch.settings.get("watch_disk"):
             job.help_by(self._stop_when_full(conversation, job))
 
     async def _stop_when_full(self, conversation: Conversation, job: Job) -> None:
-        job.killed = await filled(self.root, self.limits)
-        conversation.stop(job)
+        with contextlib.suppress(OSError):  # The workspace is gone; that is not its size.
+            job.killed = await filled(self.root, self.limits)
+            conversation.stop(job)
 
     def _completed(
         self, conversation: Conversation, job: Job, timed_out: bool = False

@@ -5,6 +5,7 @@ library only. It never waits for a command, a pipe or the host; the only thing t
 the death of what it kills, and not for long.
 """
 
+import errno
 import os
 import select
 import time
@@ -18,7 +19,7 @@ from sandbox.lent.processes import Processes
 _PIECE = 2**18
 _WATCH = 0.1
 """Seconds between two looks at the memory."""
-_PATIENCE = 1.0
+_PATIENCE = 1.5
 """Seconds that killed processes may take to end."""
 _PAUSE = 0.0005
 """Seconds between two looks at whether they have."""
@@ -147,7 +148,8 @@ class Supervisor:
             try:
                 self._fork(job, order)
             except OSError as error:
-                reason = str(error.strerror)
+                full = error.errno == errno.EAGAIN
+                reason = "too many processes" if full else str(error.strerror)
                 self._sweep()
                 time.sleep(0.02)
                 continue
