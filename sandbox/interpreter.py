@@ -13,6 +13,9 @@ from pathlib import Path
 
 LENT = "/opt/lent"
 """Where packages of ours are inside."""
+GRAMMARS = "/opt/symbols"
+"""Where tree-sitter and its grammars are inside."""
+_GRAMMARS = ("", "-c", "-cpp", "-go", "-java", "-javascript", "-python", "-rust", "-typescript")
 _LENT_DISTRIBUTIONS = ("pytest", "pluggy", "iniconfig", "packaging", "pygments")
 
 
@@ -110,8 +113,23 @@ def _bind(prefix: Path) -> tuple[str, ...]:
 
 def lent() -> dict[str, Path]:
     """pytest and what it needs, from our environment: name to file or folder."""
+    return _parts(_LENT_DISTRIBUTIONS)
+
+
+def grammars() -> dict[str, Path]:
+    """The same for tree-sitter and its grammars, which `lent/symbols.py` needs."""
+    return _parts(tuple(f"tree-sitter{name}" for name in _GRAMMARS))
+
+
+def grammars_at(lent: str) -> str:
+    """Where they are inside of a sandbox that has our scripts at `lent`."""
+    ours = Path(__file__).parent / "lent"
+    return sysconfig.get_path("platlib") if lent == str(ours) else GRAMMARS
+
+
+def _parts(names: tuple[str, ...]) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for name in _LENT_DISTRIBUTIONS:
+    for name in names:
         distribution = metadata.distribution(name)
         for top in {file.parts[0] for file in distribution.files or ()}:
             if top not in ("..", "__pycache__") and not top.endswith(".dist-info"):

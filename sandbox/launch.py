@@ -29,6 +29,8 @@ class Launch(Protocol):
     """The workspace's path inside."""
     python: str
     """The interpreter for the workspace's code, inside."""
+    base: str
+    """The interpreter that our own scripts run in, inside; never one of the workspace's."""
     lent: str
     """The folder inside where `sandbox/lent/` is, read-only; its path differs between backends but
     ends in `/sandbox/lent`, since our scripts import each other as `sandbox.lent.frames`."""
