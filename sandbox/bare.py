@@ -48,6 +48,7 @@ class Bare:
     """Of the workspace's code. The default is the one that our own environment was made from."""
     name: str = "none"
     workdir: str = field(init=False, default="")
+    base: str = field(init=False, default=os.path.realpath(sys.executable))
     lent: str = str(_LENT)
     environment: Mapping[str, str] = field(init=False, default_factory=dict[str, str])
     settings: Mapping[str, object] = field(init=False, default_factory=dict[str, object])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sandbox import owner
 from sandbox.image import Choice, Image, connected, engine_socket
-from sandbox.interpreter import LENT, lent, ripgrep
+from sandbox.interpreter import GRAMMARS, LENT, grammars, lent, ripgrep
 from sandbox.launch import supervisor
 from sandbox.limits import Limits
 from sandbox.protected import EMPTY, Part, parts
@@ -234,6 +234,7 @@ def _lends() -> dict[str, Path]:
     """Files of ours, by where they are inside."""
     lends = {OURS: _HERE, "/opt/bin/pytest": _HERE / "pytest", "/opt/bin/python": _HERE / "python"}
     lends |= {f"{LENT}/{name}": path for name, path in lent().items()}
+    lends |= {f"{GRAMMARS}/{name}": path for name, path in grammars().items()}
     program = ripgrep()
     return lends if program is None else {**lends, "/opt/bin/rg": program}
 

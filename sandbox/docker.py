@@ -27,6 +27,7 @@ class Docker:
     plan: Plan
     name: str = "docker"
     workdir: str = WORKDIR
+    base: str = "python3"
     lent: str = OURS
     python: str = field(init=False, default="")
     environment: Mapping[str, str] = field(init=False, default_factory=dict[str, str])

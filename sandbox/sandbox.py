@@ -61,6 +61,8 @@ class Sandbox(Protocol):
     """Of all that runs in it together; time and output are of each command."""
     python: str
     """The interpreter for the workspace's code, as a path inside the sandbox."""
+    base: str
+    """The interpreter that our own scripts run in, inside; never one of the workspace's."""
     lent: str
     """The folder inside where our own scripts (`sandbox/lent/`) are, read-only."""
 

@@ -1,11 +1,13 @@
 """Edits that missed, one after the other in the same file: weak models repeat them without end."""
 
-from typing import cast
-
 from tools.call import ToolError
 from tools.tool import Context
 
 _PATIENCE = 2
+
+
+class _Misses(dict[str, int]):
+    """How often edits of a file missed since it was last changed."""
 
 
 class Miss(ToolError):
@@ -21,7 +23,7 @@ def missed(context: Context, path: str, error: Exception) -> Exception:
     """The error; for the second miss in a row with what to do instead of a third one."""
     if not isinstance(error, Miss):
         return error
-    misses = _misses(context)
+    misses = context.memory.of(_Misses)
     misses[path] = misses.get(path, 0) + 1
     if misses[path] < _PATIENCE:
         return error
@@ -34,8 +36,4 @@ def missed(context: Context, path: str, error: Exception) -> Exception:
 
 def hit(context: Context, path: str) -> None:
     """The file was changed: its misses are forgotten."""
-    _misses(context).pop(path, None)
-
-
-def _misses(context: Context) -> dict[str, int]:
-    return cast("dict[str, int]", context.memory.setdefault("edit_file", {}))
+    context.memory.of(_Misses).pop(path, None)
