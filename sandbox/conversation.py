@@ -185,19 +185,22 @@ class Conversation:
             SandboxBroken: it did not start.
         """
         conversation = Conversation(await launch.start())
+        reason = f"it was not ready within {_START:.0f} s"
         try:
             conversation._say(frames.SETTINGS, 0, pack(dict(launch.settings)))
             async with asyncio.timeout(_START):
                 await conversation._ready.wait()
-        except BaseException as error:
-            await finished(conversation.end("The sandbox did not start."))
-            if isinstance(error, TimeoutError):
-                raise SandboxBroken(f"The sandbox did not start within {_START:.0f} s.") from error
+            if not conversation.broken:
+                return conversation
+            reason = "its supervisor ended at once"
+        except TimeoutError:
+            pass
+        except asyncio.CancelledError:
+            await finished(conversation.end(""))
             raise
-        if conversation.broken:
-            await conversation.end("")
-            raise SandboxBroken(conversation.broken)
-        return conversation
+        complaint = conversation.channel.complaint() or reason
+        await finished(conversation.end(""))
+        raise SandboxBroken(f"The sandbox did not start: {complaint.rstrip('.')}.")
 
     def order(self, order: Order) -> Job:
         """Have a command started.

@@ -18,6 +18,8 @@ class Channel:
     it (cgroup, container, mounts). Safe to call twice."""
     out_of_memory: Callable[[], bool] = lambda: False
     """Whether the kernel has killed something for memory since the last call."""
+    complaint: Callable[[], str] = lambda: ""
+    """What the backend said about an end of its own, in a line; empty where it said nothing."""
 
 
 class Launch(Protocol):

@@ -43,6 +43,7 @@ class Supervised:
         self.workdir = launch.workdir
         self.python = launch.python
         self.base = launch.base
+        self.base = launch.base
         self.lent = launch.lent
         self._launch = launch
         self._refusals = refusals

@@ -29,6 +29,7 @@ class Hostile:
     name: str = "hostile"
     workdir: str = "/"
     python: str = ""
+    base: str = ""
     lent: str = ""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     settings: Mapping[str, object] = field(default_factory=dict[str, object])
