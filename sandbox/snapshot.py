@@ -72,11 +72,12 @@ def difference(before: Snapshot, after: Snapshot) -> str:
     return "".join(
         _file_difference(path, before.get(path), after.get(path))
         for path in sorted(before.keys() | after.keys())
-        if not _same(before.get(path), after.get(path))
+        if not same(before.get(path), after.get(path))
     )
 
 
-def _same(old: Entry | None, new: Entry | None) -> bool:
+def same(old: Entry | None, new: Entry | None) -> bool:
+    """Whether they hold the same, as far as is known; when they were written does not matter."""
     if old and new and old.data is not None and new.data is not None:
         return old.data == new.data
     return old == new

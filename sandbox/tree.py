@@ -147,6 +147,25 @@ class Tree:
         except OSError as error:
             raise TreeError(_reason(path, error)) from error
 
+    def remove(self, path: str) -> None:
+        """Remove a file or a link; links above it are not followed. One that is gone is fine.
+
+        Raises:
+            TreeError: it cannot be removed.
+        """
+        *above, last = PurePosixPath(name(path)).parts or (".",)
+        try:
+            flags = os.O_PATH | os.O_DIRECTORY
+            folder = self._open("/".join(above) or ".", flags, 0, _BENEATH | _NO_SYMLINKS)
+            try:
+                os.unlink(last, dir_fd=folder)
+            finally:
+                os.close(folder)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise TreeError(_reason(path, error)) from error
+
     def _make_folders(self, parts: tuple[str, ...]) -> None:
         for count in range(1, len(parts) + 1):
             path = "/".join(parts[:count])
