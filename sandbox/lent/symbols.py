@@ -2,7 +2,8 @@
 
 Called as `python -I -S symbols.py PACKAGES PATH [NAME]`: PACKAGES is the folder with tree-sitter
 and its grammars. With a name it prints where that is defined and used, else what a file or the
-files of a folder define. It reads nothing of ours; which files there are says ripgrep.
+files of a folder define; status 2 says that there is no such path. Which files a folder has says
+ripgrep, so what git ignores is left out.
 """
 
 import importlib
@@ -219,8 +220,9 @@ def _named(path: str, full: str) -> Iterator[str]:
         same = [item for item in definitions if item.name == name]
         for item in same:
             line = source.line(item.first)
-            # Go and C++ name the type in the line itself.
-            if not outer or outer.rpartition(".")[2] in (item.outer, *re.findall(r"\w+", line)):
+            # Go and C++ name the type before the name itself.
+            around = (item.outer, *re.findall(r"\w+", line.partition(name)[0]))
+            if not outer or outer.rpartition(".")[2] in around:
                 within = f"  [in {item.outer}]" if item.outer else ""
                 defined.append(f"{source.shown}:{item.first}-{item.last}:{line}{within}")
         lines = dict.fromkeys(_uses(source, name, {item.at for item in same}))
@@ -266,6 +268,8 @@ def main() -> None:
     """Print the answer in UTF-8, whatever the files hold."""
     packages, path, *names = sys.argv[1:]
     sys.path.append(packages)
+    if not os.path.lexists(path):
+        sys.exit(2)
     for line in _answer(path, names):
         sys.stdout.buffer.write(line.encode("utf-8", "replace") + b"\n")
 

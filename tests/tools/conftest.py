@@ -10,9 +10,10 @@ from tools.call import JSON, Observation, ToolCall
 from tools.edit import edit_files
 from tools.glob import glob
 from tools.registry import default_tools
+from tools.symbols import symbols
 from tools.tool import Context, execute
 
-_TOOLS = (*default_tools(), edit_files, glob)
+_TOOLS = (*default_tools(), edit_files, glob, symbols)
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ async def context(tmp_path: Path) -> Context:
 
 @pytest.fixture
 def call(context: Context) -> Call:
-    async def make(name: str, **arguments: JSON) -> Observation:
+    async def make(name: str, /, **arguments: JSON) -> Observation:
         return await execute(ToolCall("1", name, arguments), _TOOLS, context)
 
     return make

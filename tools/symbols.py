@@ -1,0 +1,35 @@
+"""Definitions and references in the workspace's code."""
+
+from sandbox.interpreter import grammars_at
+from tools.call import ToolError
+from tools.textfile import missing, relative
+from tools.tool import Context, tool
+
+_SECONDS = 60.0
+_MISSING = 2
+"""The script's exit code where there is no such path."""
+
+
+@tool("read", more="name a file or a smaller folder with path")
+async def symbols(context: Context, name: str = "", path: str = ".") -> str:
+    """Show where a name is defined and used, or without a name what the code in path defines.
+
+    Args:
+        context: The workspace.
+        name: Of a function, class, method or the like; Class.method works too.
+        path: File or folder, relative to the workspace.
+    """
+    place, sandbox = relative(path, context.root), context.sandbox
+    if any("\0" in word or word.startswith("-") for word in (name, place)):
+        raise ToolError("A name or path must not hold a NUL or begin with -; use ./ before a path.")
+    script = [sandbox.base, "-I", "-S", "-B", f"{sandbox.lent}/symbols.py"]
+    words = [grammars_at(sandbox.lent), place, *([name] if name else [])]
+    completed = await sandbox.run([*script, *words], seconds=_SECONDS)
+    if completed.timed_out:
+        raise ToolError("That took too long; name a file or a smaller folder with path.")
+    if completed.exit_code == _MISSING:
+        raise missing(path)
+    if not completed.ok:
+        reason = completed.stderr.strip().rpartition("\n")[2] or f"exit code {completed.exit_code}"
+        raise ToolError(f"symbols does not work in this sandbox ({reason}); use search.")
+    return completed.stdout.rstrip("\n") or f"[nothing is defined in {path} that symbols can read]"
