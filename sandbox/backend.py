@@ -2,21 +2,46 @@
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 from sandbox import mounts
+from sandbox.bare import Bare
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.cgroup import Controllers, controllers
-from sandbox.interpreter import Interpreter, resolve, ripgrep
+from sandbox.interpreter import resolve, ripgrep
+from sandbox.launch import Launch
 from sandbox.limits import Limits
+from sandbox.network import Network
 from sandbox.sandbox import Sandbox, SandboxBroken, SandboxUnavailable
+from sandbox.stage import stage_of
+from sandbox.supervised import Supervised
+from sandbox.warden.client import warden
+from sandbox.wish import Wish
 
 _OLDEST = "0.8"
 _DEFAULT = Limits()
 _proven: set[str] = set()
 """The programs whose canary lived, in this process."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One way to keep commands from doing harm."""
+
+    canary: Callable[[], Awaitable[str | None]]
+    """None where it works here, else the sentence to show."""
+    launch: Callable[[Wish], Launch]
+    """How the supervisor of one workspace is started.
+
+    Raises:
+        SandboxUnavailable: not for this workspace.
+    """
+    describe: Callable[[], str] = lambda: ""
+    """What holds here and what does not, in a few words for `assistant doctor`."""
 
 
 @cache
@@ -25,7 +50,12 @@ def _controllers() -> Controllers:
 
 
 async def canary() -> str | None:
-    """Run one command in a sandbox; None when that works, else the sentence to show."""
+    """Run one command in the default sandbox; None when that works, else the sentence to show."""
+    return await _canary()
+
+
+async def _canary() -> str | None:
+    """The same for bubblewrap."""
     if sys.platform != "linux":
         return (
             f"No sandbox: bubblewrap needs Linux and this is {sys.platform}; use a Linux machine."
@@ -39,17 +69,14 @@ async def canary() -> str | None:
     if program in _proven:
         return None
     with tempfile.TemporaryDirectory(prefix="assistant-canary-") as folder:
-        sandbox = Bubblewrap(
-            Path(folder),
-            Interpreter("/opt/bin/python3"),
-            Limits(seconds=20),
-            program,
-            _controllers(),
-        )
+        wish = Wish(Path(folder), Limits(seconds=20), own_python=False)
+        sandbox = Supervised(wish.root, _bubblewrap(wish), wish.limits)
         try:
             completed = await sandbox.run(["/bin/sh", "-c", "echo alive > canary && cat canary"])
         except SandboxBroken as error:
             return _explain(str(error))
+        finally:
+            await sandbox.close()
     if completed.stdout != "alive\n":
         return _explain(completed.stderr.strip() or f"exit code {completed.exit_code}")
     _proven.add(program)
@@ -71,31 +98,78 @@ def _explain(reason: str) -> str:
     return f"No sandbox: bubblewrap does not work here ({reason}); {mend}."
 
 
-async def open_sandbox(
-    root: Path, *, limits: Limits = _DEFAULT, readonly: Sequence[Path] = (), own_python: bool = True
-) -> Sandbox:
-    """Open a sandbox on a workspace; `readonly` are paths in it that commands cannot change.
+def _bubblewrap(wish: Wish) -> Bubblewrap:
+    return Bubblewrap(
+        wish.root,
+        resolve(wish.root, mounts.WORKDIR, own=wish.own_python, named=wish.origin),
+        wish.limits,
+        mounts.bubblewrap() or "bwrap",
+        _controllers(),
+        ripgrep(),
+        wish.readonly,
+        wish.network,
+        wish.stage,
+    )
 
-    `own_python`: whether a virtual environment in the workspace may give the interpreter.
+
+def _described() -> str:
+    facts = cast("dict[str, bool]", warden().ask("facts")[0])
+    parts = ["bubblewrap", str(_controllers())]
+    if facts["root"] and not facts["dropping"]:
+        parts.append("as root, without capabilities")
+    if not facts["stages"]:
+        parts.append("no copy-on-write workspaces")
+    return ", ".join(parts)
+
+
+async def _always() -> str | None:
+    return None
+
+
+def _bare(wish: Wish) -> Bare:
+    if wish.stage is not None:
+        raise SandboxUnavailable("Without a sandbox there are no copy-on-write workspaces.")
+    return Bare(wish.root, wish.limits)
+
+
+BACKENDS: Mapping[str, Backend] = {
+    "bubblewrap": Backend(_canary, _bubblewrap, _described),
+    "none": Backend(_always, _bare, lambda: "NO SANDBOX"),
+}
+"""By name. `none` is only for who asks for it by this name."""
+
+
+async def open_sandbox(
+    root: Path,
+    *,
+    limits: Limits = _DEFAULT,
+    readonly: Sequence[Path] = (),
+    own_python: bool = True,
+    network: Network | None = None,
+    backend: str = "",
+) -> Sandbox:
+    """Open a sandbox on a workspace; for the parameters see `Wish`.
+
+    `backend`: its name; empty is the one whose canary lives.
 
     Raises:
         SandboxUnavailable: no backend works here, or not for this workspace.
     """
-    root = root.resolve()
-    if not root.is_dir():
-        raise SandboxUnavailable(
-            f"No sandbox for {root}: it is not a folder; name one that exists."
-        )
-    problem = await canary()
-    program = mounts.bubblewrap()
-    if problem or program is None:
-        raise SandboxUnavailable(problem or "No sandbox: bubblewrap has just vanished; install it.")
-    return Bubblewrap(
-        root,
-        resolve(root, mounts.WORKDIR, own=own_python),
-        limits,
-        program,
-        _controllers(),
-        ripgrep(),
-        tuple(readonly),
-    )
+    stage = stage_of(root)
+    if stage is None:
+        root = root.resolve()
+        if not root.is_dir():
+            reason = f"No sandbox for {root}: it is not a folder; name one that exists."
+            raise SandboxUnavailable(reason)
+    chosen = BACKENDS.get(backend or "bubblewrap")
+    if chosen is None:
+        known = ", ".join(BACKENDS)
+        raise SandboxUnavailable(f"There is no sandbox called {backend}; choose one of {known}.")
+    problem = await chosen.canary()
+    if problem:
+        raise SandboxUnavailable(problem)
+    wish = Wish(root, limits, tuple(readonly), own_python, network)
+    if stage is not None:
+        wish = replace(wish, stage=stage.number, origin=stage.origin)
+    launch = chosen.launch(wish)
+    return Supervised(root, launch, limits, network.drain if network else lambda: ())

@@ -1,33 +1,41 @@
-"""The bubblewrap backend: one short-lived sandbox a command.
+"""The bubblewrap backend: the supervisor is pid 1 of namespaces of its own.
 
-Holds: no network, no files but the system (read-only) and the workspace, no environment but what
-is given, namespaces of its own, no capabilities, limits on time, memory, processes, output and
-file size, and a filter of system calls. Does not hold: the size of the workspace is not limited,
-and started as root the commands are root to the kernel (no capabilities, mapped to uid 1000).
+Holds: no network but the proxy's socket, no files but the system (read-only) and the workspace, no
+environment but what is given, no capabilities, limits on memory, processes, processors and file
+size, and a filter of system calls. Started by root it runs as somebody else, where the file system
+of the workspace can show its files under other owners. Does not hold: the size of a workspace that
+is the user's own folder is not limited.
 """
 
 import asyncio
-import itertools
-import signal
+import contextlib
+import os
+import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from sandbox import mounts
 from sandbox.cgroup import Cgroup, Controllers
-from sandbox.completed import Completed
 from sandbox.interpreter import Interpreter
+from sandbox.launch import Channel, supervisor
 from sandbox.limits import Limits
-from sandbox.process import PID_1, Ended, Job, run_process
+from sandbox.network import Network
 from sandbox.protected import forget_common_directory
-from sandbox.sandbox import Process, SandboxBroken
+from sandbox.sandbox import SandboxBroken
 from sandbox.seccomp import program
+from sandbox.warden.client import Denied, warden
+
+_RULES = 3
+"""The descriptor of the filter, behind the channel and bubblewrap's complaints."""
+_GONE = 10.0
+"""Seconds that killed processes may take to be gone."""
 
 
 @dataclass
 class Bubblewrap:
-    """Runs commands with `bwrap`; nothing is held open between them."""
+    """Has the warden start `bwrap`, and in it the supervisor."""
 
     root: Path
     interpreter: Interpreter
@@ -37,100 +45,80 @@ class Bubblewrap:
     controllers: Controllers
     ripgrep: Path | None = None
     readonly: tuple[Path, ...] = ()
+    network: Network | None = None
+    """What of it may be reached; None is nothing."""
+    stage: int | None = None
+    """The warden's number for a copy-on-write workspace."""
     name: str = "bubblewrap"
     workdir: str = mounts.WORKDIR
-    python: str = field(init=False, default="")
-    _system: tuple[str, ...] = field(init=False, default=())
-    _running: set[asyncio.Future[Ended]] = field(init=False, default_factory=lambda: set())
-    _closed: bool = field(init=False, default=False)
+    lent: str = mounts.LENT
+    python: str = field(init=False)
+    base: str = field(init=False)
+    environment: Mapping[str, str] = field(init=False)
+    settings: Mapping[str, object] = field(init=False)
 
     def __post_init__(self) -> None:
-        """What never changes between commands is put together once."""
+        """What never changes between two starts is put together once."""
         self.python = self.interpreter.python
-        self._system = (
+        self.base = self.interpreter.supervisor
+        self.environment = self._environment()
+        self.settings = self._settings()
+
+    async def start(self) -> Channel:
+        """Start a fresh supervisor; see `sandbox.launch.Launch.start`.
+
+        Raises:
+            SandboxBroken: bubblewrap could not be started.
+            SandboxUnavailable: the workspace cannot be protected.
+        """
+        ours, theirs = socket.socketpair()
+        rules, said = _in_memory(program()), os.memfd_create("bubblewrap")
+        group = self.controllers.group(self.limits)
+        try:
+            pid, gone = self._launch(group, (theirs.fileno(), theirs.fileno(), said, rules))
+        except BaseException as error:
+            ours.close()
+            os.close(said)
+            if isinstance(error, Denied):
+                raise SandboxBroken(f"bubblewrap could not be started: {error}.") from error
+            raise
+        finally:
+            theirs.close()
+            os.close(rules)
+        reader, writer = await asyncio.open_connection(sock=ours)
+        running = _Running(self.root, pid, gone, said, group)
+
+        async def end() -> None:
+            writer.close()
+            await running.end()
+
+        return Channel(reader, writer, end, group.out_of_memory, running.complaint)
+
+    def command_line(self, place: str) -> tuple[list[str], list[tuple[str, str]]]:
+        """The whole command line, and what of the workspace it takes from below `place`."""
+        bound, shows = mounts.workspace(self.root, self.readonly, place)
+        machine = [
             *mounts.system(),
             *mounts.programs(self.ripgrep),
             *self.interpreter.mounts,
-            *mounts.workspace(self.root, self.readonly),
-            *("--remount-ro", "/", "--chdir", self.workdir, "--clearenv"),
-        )
-
-    def command_line(
-        self,
-        command: Sequence[str],
-        env: Mapping[str, str],
-        limits: Limits,
-        status: int | None = None,
-        rules: int | None = None,
-    ) -> list[str]:
-        """The whole command line; `status` and `rules` are descriptors, of reports and filter."""
-        report = [] if status is None else ["--json-status-fd", str(status)]
-        report += [] if rules is None else ["--seccomp", str(rules)]
-        settings = itertools.chain.from_iterable(
-            ("--setenv", name, value) for name, value in {**self._environment(), **env}.items()
-        )
-        return [
-            self.program, *self._system, *settings, *report, "--", *PID_1,
-            *self._rlimits(limits), *command,
+        ]
+        if self.network:
+            machine += ["--ro-bind", str(self.network.socket), mounts.PROXY]
+        line = [
+            *("--ro-bind", self.program), *machine, *bound, "--remount-ro", "/", "--clearenv",
+            "--chdir", "/", "--seccomp", str(_RULES), "--",
+            *supervisor(self.interpreter.supervisor, self.lent),
         ]  # fmt: skip
+        return _reachable(line, place)[1:], shows
 
-    async def run(
-        self,
-        command: Sequence[str],
-        *,
-        stdin: bytes = b"",
-        env: Mapping[str, str] | None = None,
-        seconds: float | None = None,
-        output_bytes: int | None = None,
-        merged: bool = False,
-    ) -> Completed:
-        """Run one command to its end; see `sandbox.sandbox.Sandbox.run`.
-
-        Raises:
-            SandboxBroken: bubblewrap did not get as far as starting the command.
-        """
-        limits = replace(
-            self.limits,
-            seconds=seconds or self.limits.seconds,
-            output_bytes=output_bytes or self.limits.output_bytes,
-        )
-        if merged:
-            command = ("/bin/sh", "-c", 'exec "$@" 2>&1', "sh", *command)
-        group = self.controllers.group(limits)
-        job = Job(
-            partial(self.command_line, command, env or {}, limits),
-            program(),
-            stdin,
-            limits.seconds,
-            limits.output_bytes,
-            group.join if group else lambda pid: None,
-        )
-        task = asyncio.ensure_future(run_process(job))
-        self._running.add(task)
-        try:
-            return _completed(await task, group, limits)
-        except asyncio.CancelledError:
-            if self._closed:
-                raise SandboxBroken("The sandbox was closed while a command ran.") from None
-            raise
-        finally:
-            self._running.discard(task)
-            forget_common_directory(self.root)
-            if group:
-                await group.remove()
-
-    async def start(
-        self, command: Sequence[str], *, env: Mapping[str, str] | None = None
-    ) -> Process:
-        """Not offered by this backend yet."""
-        raise SandboxBroken(f"Cannot start {command[0]} beside other commands here.")
-
-    async def close(self) -> None:
-        """Kill what still runs; whoever waits for it gets SandboxBroken. Safe to call twice."""
-        self._closed = True
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+    def _launch(self, group: Cgroup, given: tuple[int, ...]) -> tuple[int, int]:
+        """Have bubblewrap started: its pid, and a pidfd."""
+        facts, _ = warden().ask("facts")
+        place = cast("dict[str, str]", facts)["place"]
+        line, shows = self.command_line(place)
+        workspace = str(self.root) if self.stage is None else self.stage
+        pid, (gone,) = warden().ask("launch", line, workspace, shows, group.files, given=given)
+        return cast("int", pid), gone
 
     def _environment(self) -> dict[str, str]:
         """What every command finds in its environment."""
@@ -147,40 +135,88 @@ class Bubblewrap:
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
             **dict(self.interpreter.env),
+            **(self.network.environment if self.network else {}),
         }
 
-    def _rlimits(self, limits: Limits) -> list[str]:
-        """`prlimit` becomes the command after setting the limits of each process."""
-        size = limits.file_mb * 2**20
-        line = ["prlimit", "--core=0:0", "--nofile=4096:4096", f"--fsize={size}:{size}"]
-        if self.controllers.memory is None:
-            memory = limits.memory_mb * 2**20
-            line.append(f"--as={memory}:{memory}")
+    def _settings(self) -> dict[str, object]:
+        """What the supervisor is told: it watches over what no cgroup limits."""
+        limits = self.limits
+        rlimits = {"core": 0, "nofile": 4096, "fsize": limits.file_mb * 2**20}
         if self.controllers.pids is None:
-            line.append(f"--nproc={limits.processes}:{limits.processes}")
-        return [*line, "--"]
+            rlimits["nproc"] = limits.processes
+        return {
+            "watch_memory_mb": 0 if self.controllers.memory else limits.memory_mb,
+            "watch_disk": self.stage is None,
+            "rlimits": rlimits,
+            "reap": "namespace",
+            "landlock": False,
+            "proxy": mounts.PROXY if self.network else "",
+        }
 
 
-def _completed(ended: Ended, group: Cgroup | None, limits: Limits) -> Completed:
-    """Read the end of a bubblewrap process as the end of the command.
+@dataclass
+class _Running:
+    """A bubblewrap that was started, and what was made for it."""
 
-    Raises:
-        SandboxBroken: nobody knows how it ended.
-    """
-    if ended.exit_code is None and not ended.timed_out:
-        raise SandboxBroken("bubblewrap ended without a report.")
-    if group is not None and group.out_of_memory:
-        ended.stderr.feed(b"\n[killed: more than %d MB of memory]\n" % limits.memory_mb)
-    code = ended.exit_code
-    if ended.timed_out or code is None:
-        code = -signal.SIGKILL
-    elif code - 128 in {int(number) for number in signal.Signals}:
-        code = 128 - code
-    return Completed(
-        code,
-        ended.stdout.text(),
-        ended.stderr.text(),
-        ended.seconds,
-        ended.timed_out,
-        bool(ended.stdout.cut or ended.stderr.cut),
-    )
+    root: Path
+    pid: int
+    gone: int
+    """A pidfd: it becomes readable once all that ran inside is gone."""
+    said: int
+    """A file in memory with bubblewrap's complaints."""
+    group: Cgroup
+    _ended: bool = False
+
+    def complaint(self) -> str:
+        """The last line of what bubblewrap complained about."""
+        said = b"" if self._ended else os.pread(self.said, 2**16, 0)
+        return said.decode(errors="replace").strip().rpartition("\n")[2]
+
+    async def end(self) -> None:
+        """Kill it, wait until it is gone, and give everything back. Safe to call twice."""
+        if self._ended:
+            return
+        self._ended = True
+        # A warden that has died took all of it along.
+        with contextlib.suppress(SandboxBroken, Denied):
+            warden().ask("kill", self.pid)
+            await _readable(self.gone)
+            warden().ask("ungroup", [folder for folder, _ in self.group.files])
+        os.close(self.gone)
+        os.close(self.said)
+        forget_common_directory(self.root)
+
+
+async def _readable(descriptor: int) -> None:
+    """Wait until it can be read, though not for ever."""
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, ready.set)
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GONE):
+                await ready.wait()
+    finally:
+        loop.remove_reader(descriptor)
+
+
+def _in_memory(data: bytes | None) -> int:
+    """A file to be read once; its descriptor."""
+    file = os.memfd_create("rules")
+    os.pwrite(file, data or b"", 0)
+    return file
+
+
+def _reachable(arguments: Sequence[str], place: str) -> list[str]:
+    """The same, with sources that whoever runs bubblewrap can open."""
+    taken = [
+        number
+        for number, (option, source) in enumerate(zip(("", *arguments), arguments, strict=False))
+        if option in ("--bind", "--ro-bind")
+        and not (place and source.startswith(f"{place}/"))
+        and source.split("/")[1] not in mounts.SHARED
+    ]
+    kept, _ = warden().ask("keep", [arguments[number] for number in taken])
+    result = list(arguments)
+    for number, path in zip(taken, cast("list[str]", kept), strict=True):
+        result[number] = path
+    return result

@@ -1,69 +1,49 @@
-"""Caps on the memory and the processes of a whole tree, where the kernel lets us set them.
+"""Caps on memory, processes and processors of a whole sandbox, where the kernel lets us set them.
 
-Covers cgroup v1 (memory, pids) and v2 (both in one folder). Where no folder can be made there is
-no cgroup, and the per-process limits of `prlimit` are all there is.
+Covers cgroup v1 (a folder a controller) and v2 (one folder). Where no folder can be made there is
+no cgroup; then the supervisor watches the memory, and RLIMIT_NPROC counts the processes.
 """
 
-import asyncio
 import contextlib
 import itertools
 import os
-import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.limits import Limits
+from sandbox.warden.guard import remove_group
 
 _PREFIX = "assistant-"
-_OWN_PROCESSES = 1
-"""The sandbox's pid 1 counts too."""
+_OWN_PROCESSES = 3
+"""bubblewrap, the supervisor and its relay count too."""
+_PERIOD = 100_000
+"""Microseconds in which processor time is counted."""
 _numbers = itertools.count()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cgroup:
-    """The folders of one command's group."""
+    """The folders of one sandbox's group; the warden makes and removes them."""
 
-    folders: tuple[Path, ...]
+    files: list[tuple[str, dict[str, str]]] = field(
+        default_factory=list[tuple[str, dict[str, str]]]
+    )
+    """Folders, and what is to be written to their files where those exist."""
+    _killed: int = 0
 
-    def join(self, pid: int) -> None:
-        """Put a process into the group; what it starts from now on is in it too."""
-        for folder in self.folders:
-            (folder / "cgroup.procs").write_text(str(pid))
-
-    @property
     def out_of_memory(self) -> bool:
-        """The kernel killed something here because the memory cap was reached."""
-        for folder in self.folders:
+        """Whether the kernel killed something in here for memory since the last call."""
+        before, self._killed = self._killed, max(self._killed, self._kills())
+        return self._killed > before
+
+    def _kills(self) -> int:
+        for folder, _ in self.files:
             for name in ("memory.oom_control", "memory.events"):
                 with contextlib.suppress(OSError):
-                    lines = (folder / name).read_text().splitlines()
-                    if any(line.startswith("oom_kill ") and line != "oom_kill 0" for line in lines):
-                        return True
-        return False
-
-    def kill(self) -> None:
-        """Kill every process in the group."""
-        for folder in self.folders:
-            with contextlib.suppress(OSError):
-                for pid in (folder / "cgroup.procs").read_text().split():
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(int(pid), signal.SIGKILL)
-
-    async def remove(self) -> None:
-        """Remove the folders; waits up to 2 s for the last process to be gone."""
-        for folder in self.folders:
-            for _ in range(200):
-                try:
-                    folder.rmdir()
-                except FileNotFoundError:
-                    break
-                except OSError:  # Still somebody in it.
-                    self.kill()
-                    await asyncio.sleep(0.01)
-                else:
-                    break
+                    lines = Path(folder, name).read_text(encoding="ascii").splitlines()
+                    return next(int(n) for key, n in map(str.split, lines) if key == "oom_kill")
+        return 0
 
 
 @dataclass(frozen=True)
@@ -72,30 +52,45 @@ class Controllers:
 
     memory: Path | None
     pids: Path | None
-    unified: bool
+    cpu: Path | None = None
+    unified: bool = False
 
-    def group(self, limits: Limits) -> Cgroup | None:
-        """A new group with these limits, or None where none can be made."""
+    def group(self, limits: Limits) -> Cgroup:
+        """A new group with these limits, of no folder where none can be made."""
         name = f"{_PREFIX}{os.getpid()}-{next(_numbers)}"
-        made: list[Path] = []
-        memory = str(limits.memory_mb * 2**20)
-        values = {"pids.max": str(limits.processes + _OWN_PROCESSES)} | (
-            {"memory.max": memory, "memory.swap.max": "0"}
-            if self.unified
-            else {"memory.limit_in_bytes": memory, "memory.memsw.limit_in_bytes": memory}
-        )
-        for base in dict.fromkeys(base for base in (self.memory, self.pids) if base):
-            folder = base / name
-            try:
-                folder.mkdir()
-            except OSError:
-                continue
-            made.append(folder)
-            for file, value in values.items():
-                if (folder / file).exists():
-                    with contextlib.suppress(OSError):
-                        (folder / file).write_text(value)
-        return Cgroup(tuple(made)) if made else None
+        values = _second_values(limits) if self.unified else _first_values(limits)
+        bases = [self.memory, self.pids, self.cpu if limits.cpus else None]
+        return Cgroup([(f"{base}/{name}", values) for base in dict.fromkeys(filter(None, bases))])
+
+    def __str__(self) -> str:
+        """As `assistant doctor` shows it."""
+        names = [name for name in ("memory", "pids", "cpu") if getattr(self, name)]
+        version = "v2" if self.unified else "v1"
+        return f"cgroup {version}: {', '.join(names)}" if names else "no cgroup"
+
+
+def _first_values(limits: Limits) -> dict[str, str]:
+    memory = str(limits.memory_mb * 2**20)
+    values = {
+        "memory.limit_in_bytes": memory,
+        "memory.memsw.limit_in_bytes": memory,
+        "pids.max": str(limits.processes + _OWN_PROCESSES),
+    }
+    if limits.cpus:
+        values["cpu.cfs_period_us"] = str(_PERIOD)
+        values["cpu.cfs_quota_us"] = str(int(limits.cpus * _PERIOD))
+    return values
+
+
+def _second_values(limits: Limits) -> dict[str, str]:
+    values = {
+        "memory.max": str(limits.memory_mb * 2**20),
+        "memory.swap.max": "0",
+        "pids.max": str(limits.processes + _OWN_PROCESSES),
+    }
+    if limits.cpus:
+        values["cpu.max"] = f"{int(limits.cpus * _PERIOD)} {_PERIOD}"
+    return values
 
 
 def controllers(
@@ -108,14 +103,15 @@ def controllers(
             line.split(":", 2)[1:] for line in own.read_text(encoding="utf-8").splitlines()
         )
     except OSError:
-        return Controllers(None, None, unified=False)
-    memory = _first_version(table, paths, "memory")
-    pids = _first_version(table, paths, "pids")
-    unified = False
-    if not memory and not pids:
-        memory = pids = _second_version(table, paths)
-        unified = True
-    return Controllers(_proven(memory), _proven(pids), unified)
+        return Controllers(None, None)
+    memory, pids, cpu = (
+        _proven(_first_version(table, paths, name)) for name in ("memory", "pids", "cpu")
+    )
+    if memory or pids or cpu:
+        return Controllers(memory, pids, cpu)
+    base = _proven(_second_version(table, paths))
+    cpu = base if base and "cpu" in _given(base) else None
+    return Controllers(base, base, cpu, unified=True)
 
 
 def _first_version(
@@ -132,7 +128,7 @@ def _first_version(
 
 
 def _second_version(table: Sequence[Sequence[str]], paths: dict[str, str]) -> Path | None:
-    """Where v2 groups with both controllers can be made.
+    """Where v2 groups with the memory and pids controllers can be made.
 
     A group that holds processes cannot have children with limits, hence the sibling: that is
     where a user's delegated systemd session lets us in.
@@ -150,14 +146,18 @@ def _second_version(table: Sequence[Sequence[str]], paths: dict[str, str]) -> Pa
 
 
 def _enabled(base: Path) -> bool:
-    """Whether groups below a v2 group have both controllers, after trying to give them."""
-    for order in ("", "+memory +pids"):
+    """Whether groups below a v2 group have what we need, after trying to give it to them."""
+    for order in ("", "+cpu", "+memory +pids"):
         with contextlib.suppress(OSError):
             if order:
                 (base / "cgroup.subtree_control").write_text(order)
-            if {"memory", "pids"} <= set((base / "cgroup.subtree_control").read_text().split()):
-                return True
+    with contextlib.suppress(OSError):
+        return {"memory", "pids"} <= _given(base)
     return False
+
+
+def _given(base: Path) -> set[str]:
+    return set((base / "cgroup.subtree_control").read_text(encoding="ascii").split())
 
 
 def _proven(base: Path | None) -> Path | None:
@@ -168,7 +168,7 @@ def _proven(base: Path | None) -> Path | None:
         pid = folder.name.removeprefix(_PREFIX).split("-")[0]
         if pid.isdigit() and not Path("/proc", pid).exists():
             with contextlib.suppress(OSError):
-                folder.rmdir()
+                remove_group(str(folder))
     probe = base / f"{_PREFIX}{os.getpid()}-probe"
     try:
         probe.mkdir()

@@ -25,6 +25,8 @@ class Interpreter:
 
     python: str
     """Its path inside the sandbox."""
+    supervisor: str = ""
+    """The path of the Python that runs our own supervisor; never one of the workspace's."""
     mounts: tuple[str, ...] = ()
     """bubblewrap arguments."""
     env: tuple[tuple[str, str], ...] = ()
@@ -35,28 +37,32 @@ class Interpreter:
         return str(Path(self.python).parent)
 
 
-def resolve(root: Path, workdir: str, *, own: bool = True) -> Interpreter:
+def resolve(
+    root: Path, workdir: str, *, own: bool = True, named: Path | None = None
+) -> Interpreter:
     """The interpreter for a workspace, decided before anything in it runs.
 
-    `own`: whether a virtual environment in the workspace may be used.
+    `own`: whether a virtual environment in the workspace may be used; `named`: the folder that the
+    workspace shows another version of, and that scripts name.
     """
+    named = named or root
     for name in (".venv", "venv") if own else ():
-        prefix = _project_prefix(root / name)
+        prefix = _project_prefix(root / name, named)
         if prefix:
             lend = not any((root / name).glob("lib/python3*/site-packages/pytest"))
             mounts, env = _lent() if lend else ((), ())
             # Scripts and editable installs of the environment name the workspace's real path.
-            alias = () if str(root) == workdir else ("--symlink", workdir, str(root))
+            alias = () if str(named) == workdir else ("--symlink", workdir, str(named))
             python = f"{workdir}/{name}/bin/python"
-            return Interpreter(python, (*_bind(prefix), *alias, *mounts), env)
+            bound = _bind(Path(sys.base_prefix), prefix)
+            return Interpreter(python, str(_own()), (*bound, *alias, *mounts), env)
     return _base()
 
 
 def _base() -> Interpreter:
     """The interpreter that our own environment was made from, without its packages."""
-    prefix = Path(sys.base_prefix)
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    python = prefix / "bin" / version
+    prefix, python = Path(sys.base_prefix), _own()
+    version = python.name
     mounts, env = _lent()
     hidden: list[str] = []
     for library in dict.fromkeys((prefix / "lib" / version, Path("/usr/local/lib") / version)):
@@ -65,7 +71,13 @@ def _base() -> Interpreter:
                 folder = str(library / name)
                 hidden += ["--perms", "0555", "--tmpfs", folder, "--remount-ro", folder]
     names = [part for name in ("python", "python3") for part in _link(str(python), name)]
-    return Interpreter("/opt/bin/python3", (*_bind(prefix), *hidden, *names, *mounts), env)
+    arguments = (*_bind(prefix), *hidden, *names, *mounts)
+    return Interpreter("/opt/bin/python3", str(python), arguments, env)
+
+
+def _own() -> Path:
+    """The program of the interpreter that our own environment was made from."""
+    return Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
 
 
 def _link(target: str, name: str) -> tuple[str, str, str]:
@@ -73,7 +85,7 @@ def _link(target: str, name: str) -> tuple[str, str, str]:
     return ("--symlink", target, f"/opt/bin/{name}")
 
 
-def _project_prefix(venv: Path) -> Path | None:
+def _project_prefix(venv: Path, named: Path) -> Path | None:
     """The prefix of the interpreter that a virtual environment was made from, if it is a real one.
 
     The workspace is untrusted: its `pyvenv.cfg` could name any folder, which would be shown to it.
@@ -86,25 +98,42 @@ def _project_prefix(venv: Path) -> Path | None:
         key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)
     }
     prefix = Path(settings.get("home", "")).parent
-    python = Path(os.path.realpath(venv / "bin/python"))
     real = prefix.resolve()
-    inside = python.is_relative_to(real) or python.is_relative_to(venv.parent.resolve())
-    return prefix if inside and os.access(python, os.X_OK) and _is_prefix(real, venv) else None
+    python = _program(venv, named)
+    inside = python.is_relative_to(real) or python.is_relative_to(venv.parent)
+    return prefix if inside and os.access(python, os.X_OK) and _is_prefix(real, named) else None
 
 
-def _is_prefix(prefix: Path, venv: Path) -> bool:
+def _program(venv: Path, named: Path) -> Path:
+    """Where a virtual environment's `python` leads, link by link: below `venv.parent` or outside.
+
+    Of a copy-on-write workspace the kernel knows no path that could be resolved.
+    """
+    root, at = venv.parent, Path(venv.name, "bin/python")
+    for _ in range(40):
+        if not (root / at).is_symlink():
+            break
+        at = Path(os.path.normpath(at.parent / (root / at).readlink()))
+        if at.is_absolute() and at.is_relative_to(named):
+            at = at.relative_to(named)
+        if at.is_absolute() or at.parts[0] == "..":
+            return Path(os.path.realpath(named / at))
+    return root / at
+
+
+def _is_prefix(prefix: Path, named: Path) -> bool:
     """Whether a folder holds a Python installation and is neither home, root nor the workspace."""
-    shown = {Path("/"), Path.home(), *Path.home().parents, *venv.resolve().parents}
-    workspace = venv.parent.resolve()
+    workspace = named.resolve()
+    shown = {Path("/"), Path.home(), *Path.home().parents, *workspace.parents}
     if prefix in shown or not prefix.is_absolute() or prefix.is_relative_to(workspace):
         return False
     return any(prefix.glob("bin/python3*")) and any(prefix.glob("lib/python3*/os.py"))
 
 
-def _bind(prefix: Path) -> tuple[str, ...]:
-    """Mount an installation read-only where it is; only what a Python needs of it."""
+def _bind(*prefixes: Path) -> tuple[str, ...]:
+    """Mount installations read-only where they are; only what a Python needs of them."""
     arguments: list[str] = []
-    for place in dict.fromkeys((prefix, prefix.resolve())):
+    for place in dict.fromkeys(p for prefix in prefixes for p in (prefix, prefix.resolve())):
         if not place.is_relative_to("/usr"):
             for name in ("bin", "lib"):
                 arguments += ["--ro-bind", str(place / name), str(place / name)]

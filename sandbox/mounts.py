@@ -5,11 +5,16 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox.protected import parts
+from sandbox.interpreter import GRAMMARS, grammars
+from sandbox.protected import EMPTY, parts
 
 WORKDIR = "/workspace"
 HOME = "/home/sandbox"
 WITNESS = "/opt/witness.py"
+LENT = "/opt/sandbox/lent"
+PROXY = "/run/proxy.sock"
+SHARED = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "proc", "nix")
+"""Top folders with files that every user of a machine can reach."""
 _OURS = Path(__file__).parent / "lent"
 """Files of our own that are lent to every sandbox."""
 _ETC = (
@@ -50,27 +55,44 @@ def system() -> tuple[str, ...]:
 
 
 def programs(ripgrep: Path | None) -> tuple[str, ...]:
-    """Commands of ours in /opt/bin: `pytest`, and `rg` where there is one."""
-    pytest = ("--ro-bind", str(_OURS / "pytest"), "/opt/bin/pytest")
-    lent = (*pytest, "--ro-bind", str(_OURS / "witness.py"), WITNESS)
-    return lent if ripgrep is None else (*lent, "--ro-bind", str(ripgrep), "/opt/bin/rg")
+    """Files of ours, and commands in /opt/bin: `pytest`, and `rg` where there is one."""
+    arguments = ["--ro-bind", str(_OURS), LENT]
+    for source, inside in ((_OURS / "pytest", "/opt/bin/pytest"), (_OURS / "witness.py", WITNESS)):
+        arguments += ["--ro-bind", str(source), inside]
+    for name, source in grammars().items():
+        arguments += ["--ro-bind", str(source), f"{GRAMMARS}/{name}"]
+    if ripgrep is not None:
+        arguments += ["--ro-bind", str(ripgrep), "/opt/bin/rg"]
+    return tuple(arguments)
 
 
-def workspace(root: Path, readonly: Sequence[Path]) -> tuple[str, ...]:
+def workspace(
+    root: Path, readonly: Sequence[Path], place: str
+) -> tuple[list[str], list[tuple[str, str]]]:
     """The workspace, with git's hooks and configuration and `readonly` kept from changes.
+
+    Parts of it are taken from below `place`, where the warden shows them after following no link:
+    pairs of a path in the workspace and a name there. Without a place they are where they are.
 
     Raises:
         SandboxUnavailable: the repository is laid out so that it cannot be protected.
     """
-    arguments = ["--bind", str(root), WORKDIR]
+    shows: list[tuple[str, str]] = []
+
+    def source(path: str) -> str:
+        shows.append((path, str(len(shows))))
+        return f"{place}/show/{shows[-1][1]}" if place else str(root / path)
+
+    arguments = ["--bind", source(""), WORKDIR]
     for part in parts(root, readonly):
         inside = f"{WORKDIR}/{part.path}"
         if part.source is None:
             arguments += ["--perms", "0555", "--tmpfs", inside, "--remount-ro", inside]
+        elif part.source == EMPTY:
+            arguments += ["--ro-bind", str(EMPTY), inside]
         else:
-            kind = "--ro-bind" if part.readonly else "--bind"
-            arguments += [kind, str(part.source), inside]
-    return tuple(arguments)
+            arguments += ["--ro-bind" if part.readonly else "--bind", source(part.path), inside]
+    return arguments, shows
 
 
 def bubblewrap() -> str | None:

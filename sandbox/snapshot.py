@@ -1,5 +1,6 @@
 """What a folder held at one time, to say later what changed."""
 
+import contextlib
 import difflib
 import os
 import stat
@@ -47,6 +48,50 @@ def snapshot(root: Path) -> Snapshot:
                 entries[str(path.relative_to(root))] = entry
                 room -= len(entry.data or b"")
     return entries
+
+
+def changes(lower: int, upper: int, whole: int) -> tuple[Snapshot, Snapshot]:
+    """What a copy-on-write folder held and holds, where that differs; by descriptors.
+
+    `lower`: what it is over; `upper`: what has changed, as overlayfs keeps it; `whole`: both.
+    Source: the kernel's documentation of overlayfs, "whiteouts and opaque directories".
+    """
+    old, marks, new = (Path(f"/proc/self/fd/{folder}") for folder in (lower, upper, whole))
+    before: Snapshot = {}
+    after: Snapshot = {}
+    pending = [Path()]
+    while pending:
+        folder = pending.pop()
+        with contextlib.suppress(OSError):
+            for path in sorted(folder / mark.name for mark in (marks / folder).iterdir()):
+                if _continues(marks / path, old / path) and len(path.parts) <= DEEPEST:
+                    if path.name not in _SKIPPED:
+                        pending.append(path)
+                else:
+                    before |= _recorded(old, path)
+                    after |= _recorded(new, path)
+    return before, after
+
+
+def _continues(mark: Path, old: Path) -> bool:
+    """Whether a folder of the upper layer only adds to that of the lower one."""
+    if not mark.is_dir() or mark.is_symlink() or not old.is_dir() or old.is_symlink():
+        return False
+    names = os.listxattr(mark)
+    return not any(
+        f"{kind}.overlay.{name}" in names
+        for kind in ("trusted", "user")
+        for name in ("opaque", "redirect")
+    )
+
+
+def _recorded(root: Path, path: Path) -> Snapshot:
+    """One file, or all files of one folder."""
+    if (root / path).is_dir() and not (root / path).is_symlink():
+        inside = {} if path.name in _SKIPPED else snapshot(root / path)
+        return {str(path / name): entry for name, entry in inside.items()}
+    entry = _entry(root / path, _TOTAL)
+    return {str(path): entry} if entry else {}
 
 
 def _entry(path: Path, room: int) -> Entry | None:

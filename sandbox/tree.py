@@ -177,6 +177,7 @@ class Tree:
                 folder = self._open(above, flags, 0, _BENEATH | _NO_SYMLINKS)
                 try:
                     os.mkdir(parts[count - 1], dir_fd=folder)
+                    _belong_folder(folder, parts[count - 1])
                 finally:
                     os.close(folder)
 
@@ -196,6 +197,24 @@ class Tree:
             raise TreeError(_reason(path, error)) from error
         finally:
             os.close(root)
+
+
+def _belong_folder(above: int, name: str) -> None:
+    """As `belong`, for a folder that somebody hostile may have exchanged meanwhile."""
+    if os.geteuid() == 0:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | _BASE
+        descriptor, owner = os.open(name, flags, dir_fd=above), os.stat(".", dir_fd=above)
+        try:
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        finally:
+            os.close(descriptor)
+
+
+def belong(path: Path) -> None:
+    """Give what root has just made to the owner of its folder: who works there is often another."""
+    if os.geteuid() == 0:
+        above = path.parent.stat()
+        os.chown(path, above.st_uid, above.st_gid, follow_symlinks=False)
 
 
 def _replace(folder: int, name: str, data: bytes) -> None:
@@ -222,8 +241,9 @@ def _replace(folder: int, name: str, data: bytes) -> None:
             file.write(data)
             if old is not None:
                 os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
-                if os.geteuid() == 0:
-                    os.fchown(descriptor, old.st_uid, old.st_gid)
+            if os.geteuid() == 0:
+                like = old or os.stat(".", dir_fd=folder)
+                os.fchown(descriptor, like.st_uid, like.st_gid)
         os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
         os.unlink(part, dir_fd=folder)

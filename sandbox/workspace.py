@@ -1,17 +1,28 @@
 """A folder that an episode may change: a copy of files, a git worktree, or the user's own tree."""
 
+import contextlib
+import os
+import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from secrets import token_hex
 
 from sandbox.delete import delete
 from sandbox.refused import Refused
-from sandbox.snapshot import Snapshot, difference, snapshot
-from sandbox.tree import TreeError, name
+from sandbox.sandbox import SandboxBroken
+from sandbox.snapshot import Snapshot, changes, difference, snapshot
+from sandbox.stage import Stage, over_files, over_tree, possible
+from sandbox.tree import TreeError, belong, name
+from sandbox.warden.client import Denied, forget, guard
 
 _PREFIX = "assistant-workspace-"
+_QUOTA = 1024
+"""Megabytes that the changes of a copy-on-write workspace may hold, as in `Limits`."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +30,29 @@ class Workspace:
     """A folder and what it held at the start."""
 
     root: Path
+    """Of a copy-on-write workspace a path in this process only; see `sandbox.stage`."""
     start: Snapshot
+    """Empty for a copy-on-write workspace, whose layers tell."""
     remove: Callable[[], None]
+    stage: Stage | None = None
 
     def diff(self) -> str:
-        """A unified diff against the start; binary files are named."""
-        return difference(self.start, snapshot(self.root))
+        """A unified diff against the start; binary files are named.
+
+        Raises:
+            SandboxBroken: the warden that kept the layers has died.
+        """
+        if self.stage is None:
+            return difference(self.start, snapshot(self.root))
+        try:
+            lower, upper = self.stage.layers()
+        except Denied as error:
+            raise SandboxBroken(f"The changes are lost: {error}.") from error
+        try:
+            return difference(*changes(lower, upper, self.stage.folder))
+        finally:
+            os.close(lower)
+            os.close(upper)
 
     def close(self) -> None:
         """Remove what was made for it. Safe to call twice."""
@@ -61,29 +89,105 @@ def place(root: Path, path: str, text: str) -> None:
         target /= part
         if target.is_symlink() or (target.exists() and not target.is_dir()):
             target.unlink()
-        target.mkdir(exist_ok=True)
+        if not target.exists():
+            target.mkdir()
+            belong(target)
     target /= last
     if target.is_symlink() or target.is_file() or (target.exists() and not target.is_dir()):
         target.unlink()
     elif target.is_dir():
         delete(target)
     target.write_bytes(data)
+    belong(target)
 
 
-def copy_of(files: Mapping[str, str], parent: Path | None = None) -> Workspace:
-    """A temporary folder with these files.
+def copy_of(
+    files: Mapping[str, str],
+    parent: Path | None = None,
+    *,
+    megabytes: int = _QUOTA,
+    plain: bool = False,
+) -> Workspace:
+    """A folder with these files: copy-on-write, so that many of the same cost their changes only.
+
+    A temporary folder where that is not possible here, with `plain` or in `parent`. `megabytes`:
+    what the changes of a copy-on-write folder may hold.
 
     Raises:
-        Refused: a name leads out of the folder.
+        Refused: a name leads out of the folder, or text cannot be in a file.
     """
-    root = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-    try:
+
+    def fill(root: Path) -> None:
         for path, text in files.items():
             place(root, path, text)
+
+    if parent is None and not plain and possible():
+        data = {path: encoded(path, text) for path, text in files.items()}
+        with contextlib.suppress(Denied):
+            return _staged(over_files(data, megabytes, fill))
+    root = temporary(parent)
+    try:
+        fill(root)
     except BaseException:
-        delete(root)
+        _remove(root)
         raise
-    return Workspace(root, snapshot(root), lambda: delete(root))
+    return Workspace(root, snapshot(root), lambda: _remove(root))
+
+
+def isolated(root: Path, *, megabytes: int = _QUOTA, plain: bool = False) -> Workspace:
+    """The user's own folder as it is now, where whatever changes is only here: copy-on-write.
+
+    A copy in a temporary folder where that is not possible here, or with `plain`; links stay
+    links, and caches that are not part of a snapshot are left behind.
+
+    Raises:
+        Refused: there is no such folder, or too much to copy.
+    """
+    if not plain and possible():
+        with contextlib.suppress(Denied):
+            return _staged(over_tree(root.resolve(), megabytes))
+    copy = temporary()
+    try:
+        shutil.copytree(root, copy, symlinks=True, dirs_exist_ok=True, ignore=_special)
+    except shutil.Error as error:
+        _remove(copy)
+        raise Refused(f"{root} cannot be copied: {error.args[0][0][2]}.") from error
+    return Workspace(copy, snapshot(copy), lambda: _remove(copy))
+
+
+def _staged(stage: Stage) -> Workspace:
+    return Workspace(stage.root, {}, stage.drop, stage)
+
+
+def _special(folder: str, names: list[str]) -> list[str]:
+    """Pipes, sockets and devices, which a copy would hang on."""
+    kinds = (stat.S_ISREG, stat.S_ISDIR, stat.S_ISLNK)
+    modes = {name: Path(folder, name).lstat().st_mode for name in names}
+    return [name for name, mode in modes.items() if not any(kind(mode) for kind in kinds)]
+
+
+def temporary(parent: Path | None = None) -> Path:
+    """A temporary folder that does not outlive this process; to be removed with `delete`."""
+    folder = Path(parent or tempfile.gettempdir(), f"{_PREFIX}{os.getpid()}-{token_hex(8)}")
+    _drop_leftovers(folder.parent)
+    guard("tree", str(folder))
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+def _remove(folder: Path) -> None:
+    delete(folder)
+    forget("tree", str(folder))
+
+
+@cache
+def _drop_leftovers(parent: Path) -> None:
+    """Remove what processes left that were killed together with their warden."""
+    for folder in parent.glob(f"{_PREFIX}*-*"):
+        pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        mine = pid.isdigit() and folder.lstat().st_uid == os.geteuid()
+        if mine and not Path("/proc", pid).exists():
+            delete(folder)
 
 
 def worktree_of(repo: Path, commit: str = "HEAD", parent: Path | None = None) -> Workspace:
@@ -92,17 +196,17 @@ def worktree_of(repo: Path, commit: str = "HEAD", parent: Path | None = None) ->
     Raises:
         Refused: there is no such repository or commit.
     """
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+    folder = temporary(parent)
     root = folder / repo.resolve().name
 
     def remove() -> None:
-        delete(folder)
+        _remove(folder)
         _git(repo, "worktree", "prune")
 
     try:
         _git(repo, "worktree", "add", "--detach", str(root), commit)
     except BaseException:
-        delete(folder)
+        _remove(folder)
         raise
     return Workspace(root, snapshot(root), remove)
 

@@ -39,6 +39,8 @@ class Launches:
         Raises:
             OSError: it could not be started.
         """
+        if tree is not None:
+            self.place.droppable(tree)  # What this finds out is known to all children from now on.
         failed = os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -80,12 +82,15 @@ class Launches:
     def _show(self, shows: list[tuple[str, str]], tree: int) -> None:
         """Mount the workspace in a namespace that ends with the sandbox; become somebody else."""
         dropped = self.place.droppable(tree)
+        copies = [
+            (self.place.copy(kernel.beneath(tree, path) if path else tree, dropped=dropped), name)
+            for path, name in shows
+        ]
         kernel.unshare(kernel.NEW_MOUNTS)
         folder = f"{self.place.folder}/show"
         kernel.mount("tmpfs", folder, "tmpfs", kernel.NOSUID | kernel.NODEV, "mode=755")
-        for path, name in shows:
-            part = kernel.beneath(tree, path) if path else tree
-            self.place.show(part, f"{folder}/{name}", dropped=dropped)
+        for copy, name in copies:
+            self.place.put(copy, f"{folder}/{name}")
         kernel.unmount(f"{self.place.folder}/stages")
         if dropped and self.place.shown is not None:
             os.setgroups([])

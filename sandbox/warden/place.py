@@ -43,6 +43,9 @@ class Place:
         # Mounts of their own: whoever is started leaves them behind with one call.
         self._tmpfs(f"{folder}/stages")
         os.mkdir(f"{folder}/stages/bases")
+        probe = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+        os.close(kernel.copied(probe, None))
+        os.close(probe)
         self.folder = folder
         self.shown = SHOWN if self.root and _can_drop() else None
 
@@ -84,17 +87,27 @@ class Place:
         except OSError:
             return False
 
-    def show(self, descriptor: int, target: str, *, dropped: bool) -> None:
-        """Mount a file or folder once more; `dropped`: its owner is who the sandbox runs as."""
-        folder = os.fstat(descriptor).st_mode & 0o170000 == 0o040000
-        if folder:
+    def copy(self, descriptor: int, *, dropped: bool) -> int:
+        """A mount of a file or folder that is nowhere yet, with all that is mounted below.
+
+        `dropped`: its owner is who sandboxes run as.
+        """
+        owner = os.fstat(descriptor).st_uid
+        if not dropped or owner == self.shown:
+            return kernel.copied(descriptor, None, recursive=True)
+        users = self.users(descriptor)
+        try:
+            return kernel.copied(descriptor, users, recursive=True)
+        except OSError:  # Something below is of a file system that cannot.
+            return kernel.copied(descriptor, users)
+
+    def put(self, copy: int, target: str) -> None:
+        """Mount a copy at a place that is made for it."""
+        if os.fstat(copy).st_mode & 0o170000 == 0o040000:
             os.mkdir(target)
         else:
             os.close(os.open(target, os.O_CREAT | os.O_CLOEXEC, 0o600))
-        if dropped and os.fstat(descriptor).st_uid != self.shown:
-            kernel.attach(descriptor, target, self.users(descriptor))
-        else:
-            kernel.mount(f"/proc/self/fd/{descriptor}", target, "", kernel.BIND | kernel.RECURSIVE)
+        kernel.placed(copy, target)
 
     def keep(self, path: str) -> str:
         """Where a file or folder of the machine can be reached by whoever sandboxes run as."""
@@ -106,7 +119,7 @@ class Place:
             key = (path, state.st_dev, state.st_ino)
             if key not in self._kept:
                 target = f"{self.folder}/kept/{len(self._kept)}"
-                self.show(descriptor, target, dropped=self.droppable(descriptor))
+                self.put(self.copy(descriptor, dropped=self.droppable(descriptor)), target)
                 self._kept[key] = target
             return self._kept[key]
         finally:

@@ -34,6 +34,7 @@ class Warden:
         return {
             "place": place.folder,
             "stages": self._stages.possible,
+            "root": place.root,
             "dropping": place.shown is not None,
         }, ()
 

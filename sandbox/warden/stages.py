@@ -73,7 +73,7 @@ class Stages:
         """
         dropped = self.place.droppable(tree)
         lower = f"{self._folder}/{self._last + 1}-lower"
-        self.place.show(tree, lower, dropped=dropped)
+        self.place.put(self.place.copy(tree, dropped=dropped), lower)
         try:
             return self._make(lower, megabytes, own=dropped)
         except OSError:

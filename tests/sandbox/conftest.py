@@ -1,5 +1,6 @@
 """A sandbox on an empty folder."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from sandbox.sandbox import Sandbox
 
 
 @pytest.fixture
-async def sandbox(tmp_path: Path) -> Sandbox:
+async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
     root = tmp_path / "workspace"
     root.mkdir()
-    return await open_sandbox(root)
+    opened = await open_sandbox(root)
+    yield opened
+    await opened.close()

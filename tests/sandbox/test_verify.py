@@ -157,6 +157,7 @@ async def test_the_tricks_work_without_care() -> None:
         sandbox = await open_sandbox(workspace.root)
         async with gate:
             completed = await sandbox.run(["python", "-m", "pytest", "-q", "test_solution.py"])
+        await sandbox.close()
         workspace.close()
         return completed.ok
 
@@ -252,15 +253,15 @@ def test_a_sandbox_that_breaks_is_unknown(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     fake = tmp_path / "bin/bwrap"
     real = subprocess.check_output(["which", "bwrap"], text=True).strip()
-    fake.write_text(
-        f"#!/bin/sh\n[ -e {tmp_path}/used ] && echo broken >&2 && exit 1\n"
-        f': > {tmp_path}/used\nexec {real} "$@"\n'
-    )
+    fake.write_text(f'#!/bin/sh\nexec {real} "$@"\n')
     fake.chmod(0o755)
     script = (
         "import asyncio, pathlib\n"
+        "from sandbox.backend import canary\n"
         "from sandbox.check import Check\nfrom sandbox.verify import verify\n"
         "check = Check((('true',),), {}, 20)\n"
+        "assert asyncio.run(canary()) is None\n"
+        f"pathlib.Path({str(fake)!r}).write_text('#!/bin/sh\\necho broken >&2; exit 1\\n')\n"
         f"print(asyncio.run(verify(check, pathlib.Path({str(tmp_path)!r}), {{}})))\n"
     )
     run = subprocess.run(
@@ -272,7 +273,7 @@ def test_a_sandbox_that_breaks_is_unknown(tmp_path: Path) -> None:
         check=True,
     )
     assert "outcome='unknown'" in run.stdout
-    assert "bubblewrap failed: broken" in run.stdout
+    assert "did not start: broken" in run.stdout
 
 
 _COIN = """

@@ -1,5 +1,6 @@
 """A context on an empty workspace, and a short way to call a tool."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,12 @@ _TOOLS = (*default_tools(), edit_files, glob, symbols)
 
 
 @pytest.fixture
-async def context(tmp_path: Path) -> Context:
+async def context(tmp_path: Path) -> AsyncIterator[Context]:
     root = tmp_path / "workspace"
     root.mkdir()
-    return Context(await open_sandbox(root), root)
+    opened = await open_sandbox(root)
+    yield Context(opened, root)
+    await opened.close()
 
 
 @pytest.fixture
