@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from agent.model import Event, ModelError
 from assistant.config import Config
-from assistant.consent import consent
+from assistant.consent import asked, consent
 from assistant.prompt import Prompt
 from assistant.render import Renderer
 from assistant.session import Session
 from assistant.slash import Desk, obey
 from assistant.stops import ended_early
 from assistant.style import Look, Style
+from assistant.terms import Terms
 from assistant.untrusted import neutral
 from sandbox.refused import Refused
 from sandbox.sandbox import SandboxBroken
@@ -30,7 +30,7 @@ class Chat:
 
     @staticmethod
     async def open(
-        config: Config, root: Path, prompt: Prompt, style: Style, resume: bool
+        config: Config, terms: Terms, prompt: Prompt, style: Style, resume: bool
     ) -> "Chat":
         """Open the session behind a prompt.
 
@@ -46,7 +46,10 @@ class Chat:
         def say(line: str) -> None:
             prompt.print(style(neutral(line), "dim") + "\n")
 
-        session = await Session.open(config, root, show, say, resume)
+        async def ask(question: str, options: Sequence[str]) -> str:
+            return await asked(question, options, prompt, style)
+
+        session = await Session.open(config, terms, show, say, resume, ask)
         return Chat(session, prompt, style, renderer)
 
     async def work(self, text: str) -> None:
@@ -73,7 +76,7 @@ class Chat:
         usage, agent = self.renderer.usage, self.session.agent
         cost = "no price known" if usage.cost is None else f"${usage.cost:.2f}"
         tokens = f"{usage.input + usage.output:,} tokens"
-        place = f"{agent.context.sandbox.name} · {agent.mode}"
+        place = f"{self.session.ground.label} · {agent.mode}"
         return neutral(f"{self.session.driver.label} · {place} · {tokens} · {cost}")
 
     async def _ask(self, text: str) -> None:

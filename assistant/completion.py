@@ -11,6 +11,8 @@ COMMANDS = {
     "/model": "show the model, or go on with another: /model claude",
     "/mode": "show what waits for your yes, or change it: /mode ask|edits|auto",
     "/diff": "show what has changed in this conversation",
+    "/apply": "bring what was changed in the copy into your folder (with --isolate)",
+    "/allow": "show which domains may be reached, or add one: /allow docs.python.org",
     "/new": "begin a new conversation",
     "/quit": "leave",
 }

@@ -33,6 +33,34 @@ class Chat:
 
 
 @dataclass(frozen=True)
+class Sandbox(Limits):
+    """What keeps commands from doing harm, and how much of the machine they may use."""
+
+    backend: Literal["auto", "bubblewrap", "docker", "landlock"] = "auto"
+    """`auto` is the first that works here. None at all is a flag of one session, no setting."""
+    image: str = "python:3.11-slim"
+    """Docker's: what commands run in."""
+    runtime: str = ""
+    """Docker's: `runsc` is gVisor; empty is the engine's own choice."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """What of the network commands and `web_fetch` may reach."""
+
+    allow: tuple[str, ...] = ()
+    """Domains such as `docs.python.org`, `*.python.org` or `localhost:8080`; none is off."""
+
+
+@dataclass(frozen=True)
+class Web:
+    """How the web is searched."""
+
+    search: str = ""
+    """`ddgs`, `brave` (with BRAVE_API_KEY), or the address of a SearXNG server; empty is off."""
+
+
+@dataclass(frozen=True)
 class Collect:
     """Settings of `assistant collect`."""
 
@@ -52,8 +80,9 @@ class Config:
     """How models are reached. Keys come from the environment only, never from a file."""
     limits: EpisodeLimits = field(default_factory=EpisodeLimits)
     """Of one turn."""
-    sandbox: Limits = field(default_factory=Limits)
-    """Of one command."""
+    sandbox: Sandbox = field(default_factory=Sandbox)
+    network: Network = field(default_factory=Network)
+    web: Web = field(default_factory=Web)
     collect: Collect = field(default_factory=Collect)
     recipe: Recipe = field(default_factory=Recipe)
     """Of `assistant retrain`."""
@@ -196,7 +225,7 @@ def _typed(kind: Any, value: object) -> object:  # noqa: ANN401 - a type as `get
 
 def _texts(value: object) -> tuple[str, ...]:
     if isinstance(value, _Text):
-        return tuple(part.strip() for part in value.split(","))
+        return tuple(part.strip() for part in value.split(",") if part.strip())
     parts = cast("list[object]", value) if isinstance(value, list) else [None]
     if all(isinstance(part, str) for part in parts):
         return tuple(str(part) for part in parts)

@@ -62,3 +62,13 @@ def _widened(call: ToolCall, agent: Agent) -> str:
 
 def _effect(call: ToolCall, agent: Agent) -> Effect:
     return next(tool.effect for tool in agent.tools if tool.name == call.name)
+
+
+async def asked(question: str, options: Sequence[str], prompt: Prompt, style: Style) -> str:
+    """The user's answer to the agent's question: one of the options, or a line of their own."""
+    lines = [f"{number} {neutral(option)}" for number, option in enumerate(options[:9], 1)]
+    prompt.print("".join(f"{line}\n" for line in (style(neutral(question), "bold"), *lines)))
+    keys = "".join(str(number + 1) for number in range(len(lines)))
+    numbers = "1 " if len(lines) == 1 else f"1-{len(lines)} " if lines else ""
+    key, text = await prompt.choose(f"{numbers}or o: your own answer", f"{keys}o", {"o": "answer:"})
+    return text if key == "o" else options[int(key) - 1]

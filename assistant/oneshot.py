@@ -3,7 +3,6 @@
 import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
 from agent.model import Event, ModelError
 from assistant.config import Config
@@ -11,12 +10,13 @@ from assistant.render import Renderer
 from assistant.session import Session
 from assistant.stops import ended_early
 from assistant.style import Style
+from assistant.terms import Terms
 from assistant.untrusted import neutral
 from sandbox.sandbox import SandboxBroken
 from tools.call import Observation
 
 
-async def answer(config: Config, root: Path, text: str, *, as_json: bool, resume: bool) -> int:
+async def answer(config: Config, terms: Terms, text: str, *, as_json: bool, resume: bool) -> int:
     """Run one turn; what would wait for a yes is denied. 0 if the turn came to its end, else 1.
 
     Raises:
@@ -29,7 +29,7 @@ async def answer(config: Config, root: Path, text: str, *, as_json: bool, resume
             renderer(event)
             sys.stdout.flush()
 
-    session = await Session.open(config, root, listen, _say, resume)
+    session = await Session.open(config, terms, listen, _say, resume)
     problem = ""
     try:
         await session.ask(text)
@@ -37,8 +37,10 @@ async def answer(config: Config, root: Path, text: str, *, as_json: bool, resume
         problem = str(error)
     finally:
         renderer.end()
-        record = _record(session)
+        record, kept = _record(session), session.ground.keep(config.home)
         await session.close()
+    if kept:
+        _say(kept)
     if as_json:
         sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
     elif session.stop != "end":

@@ -86,6 +86,8 @@ class Prompt:
             output=output,
         )
         self._session.default_buffer.on_text_insert += self._note_typing
+        self.alarm: Callable[[], str] = lambda: ""
+        """Asked at every repaint; shown in red above the rest while it is not empty."""
         self.entered: Callable[[str], None] = lambda text: None
         self.interrupted: Callable[[], None] = lambda: None
 
@@ -164,6 +166,8 @@ class Prompt:
         shown: StyleAndTextTuples = [
             ("", row + "\n") for row in _wrapped(self._tail(), rows.columns - 1)[-TAIL_ROWS:]
         ]
+        alarm = _wrapped(self.alarm(), rows.columns - 1)[:1]
+        shown += [("bold fg:ansired", row + "\n") for row in alarm]
         if self._question:
             return [*shown, ("bold", self._question.text + " ")]
         status = _wrapped(self._status(), rows.columns - 1)[:1]

@@ -8,17 +8,18 @@ import importlib
 import sys
 import time
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assistant.completion import Words
 from assistant.config import Config
 from assistant.prompt import Prompt
 from assistant.style import Style
+from assistant.terms import Terms
 from assistant.untrusted import neutral
 
 if TYPE_CHECKING:
     from assistant.chat import Chat
+    from assistant.session import Session
 
 TICK = 0.5
 """Seconds between repaints while a turn runs."""
@@ -27,11 +28,13 @@ TICK = 0.5
 class Repl:
     """One chat from the first prompt to Ctrl-D."""
 
-    def __init__(self, config: Config, root: Path, resume: bool = False) -> None:
-        """Chat about the code in `root`; `resume` goes on with the last conversation there."""
-        self._config, self._root, self._resume = config, root, resume
+    def __init__(self, config: Config, terms: Terms, resume: bool = False) -> None:
+        """Chat about the code in a folder; `resume` goes on with the last conversation there."""
+        self._config, self._terms, self._resume = config, terms, resume
         self._style = Style.of(sys.stdout)
-        self._prompt = Prompt(config.home / "history", Words(root), self._tail, self._status)
+        words = Words(terms.root)
+        self._prompt = Prompt(config.home / "history", words, self._tail, self._status)
+        self._prompt.alarm = self._alarm
         self._prompt.entered, self._prompt.interrupted = self._entered, self._interrupted
         self._chat: Chat | None = None
         self._opened = asyncio.Event()
@@ -53,15 +56,23 @@ class Repl:
                 self._turn.cancel()
                 await asyncio.wait([self._turn])
             if self._chat:
-                await self._chat.session.close()
+                await self._leave(self._chat.session)
         return 0
+
+    async def _leave(self, session: "Session") -> None:
+        """What was changed in a copy is not lost with it."""
+        try:
+            if kept := await asyncio.to_thread(session.ground.keep, self._config.home):
+                sys.stdout.write(self._style(neutral(kept), "yellow") + "\n")
+        finally:
+            await session.close()
 
     async def _open(self) -> None:
         try:
             # Models, tools and the sandbox: as slow to import as the prompt, so not before it.
             chat = await asyncio.to_thread(importlib.import_module, "assistant.chat")
             self._chat = await chat.Chat.open(
-                self._config, self._root, self._prompt, self._style, self._resume
+                self._config, self._terms, self._prompt, self._style, self._resume
             )
         except Exception as error:  # noqa: BLE001 - raised again where the prompt was run
             self._prompt.leave(error)
@@ -128,3 +139,6 @@ class Repl:
         if self._chat:
             return self._chat.status
         return neutral(f"{self._config.chat.model} · {self._config.chat.mode} · loading")
+
+    def _alarm(self) -> str:
+        return self._chat.session.ground.alarm if self._chat else ""

@@ -11,19 +11,18 @@ from agent.episode import Episode, Step
 from agent.store import Store
 from assistant.config import Config
 from assistant.driver import Driver, Say, open_driver
-from sandbox.backend import open_sandbox
-from sandbox.workspace import Workspace, in_place
-from tools.registry import default_tools
-from tools.tool import Context
+from assistant.ground import Ground
+from assistant.terms import Terms
+from tools.tool import Ask, Context, nobody
 
 
 @dataclass
 class Session:
-    """A chat on one folder: the user's own tree, its sandbox, a model and the record of it all."""
+    """A chat on one folder: the ground it stands on, a model, and the record of it all."""
 
     config: Config
     store: Store
-    workspace: Workspace
+    ground: Ground
     agent: Agent
     driver: Driver
     listen: Listen
@@ -36,7 +35,12 @@ class Session:
 
     @staticmethod
     async def open(
-        config: Config, root: Path, listen: Listen, say: Say, resume: bool = False
+        config: Config,
+        terms: Terms,
+        listen: Listen,
+        say: Say,
+        resume: bool = False,
+        ask: Ask = nobody,
     ) -> "Session":
         """Put a session together; what takes long is done in threads.
 
@@ -44,18 +48,24 @@ class Session:
             Refused: no sandbox, no such model, or a home that cannot be used.
         """
         store = Store(config.home / "episodes.db")
-        sandbox = await open_sandbox(root, limits=config.sandbox)
-        workspace, driver, _ = await asyncio.gather(
-            asyncio.to_thread(in_place, root),
-            open_driver(config, config.chat.model, say),
-            # LangGraph takes a second to import: done while the user still types.
-            asyncio.to_thread(importlib.import_module, "agent.graph"),
-        )
-        agent = Agent(driver.model, default_tools(), Context(sandbox, root), config.chat.mode)
-        past = _last_steps(config.home, root, store) if resume else ()
+        ground = await Ground.open(config, terms, say)
+        try:
+            driver, _ = await asyncio.gather(
+                open_driver(config, config.chat.model, say),
+                # LangGraph takes a second to import: done while the user still types.
+                asyncio.to_thread(importlib.import_module, "agent.graph"),
+            )
+        except BaseException:
+            await ground.close()
+            raise
+        context = Context(ground.sandbox, ground.workspace.root, ask=ask, web=ground.web)
+        agent = Agent(driver.model, ground.tools, context, config.chat.mode)
+        past = _last_steps(config.home, terms.root, store) if resume else ()
         if resume:
             say(_recap(past))
-        return Session(config, store, workspace, agent, driver, listen, past)
+        if ground.alarm:
+            say(f"{ground.alarm}.")
+        return Session(config, store, ground, agent, driver, listen, past)
 
     async def ask(self, text: str, decide: Decide = deny_all) -> str:
         """Run one turn and return why it ended.
@@ -88,22 +98,22 @@ class Session:
         self.agent.model = driver.model
         await old.model.close()
 
-    def restart(self) -> None:
+    async def restart(self) -> None:
         """Begin a new conversation with the next turn; the old one is kept on disk."""
-        self._finish()
+        await self._finish()
         self.past = ()
-        self.workspace = in_place(self.workspace.root)
+        self.ground.renew()
 
     def diff(self) -> str:
-        """What changed in the folder since the conversation began."""
-        return self.workspace.diff()
+        """What changed since the conversation began, or what of a copy is not applied."""
+        return self.ground.diff()
 
     async def close(self) -> None:
         """End the conversation on disk and whatever still runs."""
         try:
-            self._finish()
+            await self._finish()
         finally:
-            await self.agent.context.sandbox.close()
+            await self.ground.close()
             await self.driver.model.close()
             self.store.close()
 
@@ -112,10 +122,11 @@ class Session:
         for n, step in enumerate(self.past):
             self.store.append(episode.id, n, step)
         episode = replace(episode, steps=self.past)
-        _remember(self.config.home, self.workspace.root, episode)
+        _remember(self.config.home, self.ground.terms.root, episode)
         return Conversation(self.agent, self.store, episode, self.listen, self.config.limits)
 
-    def _finish(self) -> None:
+    async def _finish(self) -> None:
+        await self.agent.context.memory.close()
         if self.conversation:
             self.conversation.close(self.stop, self.diff())
             self.conversation = None

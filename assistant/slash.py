@@ -1,5 +1,6 @@
 """What the slash commands do."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import get_args
@@ -69,8 +70,24 @@ async def _diff(desk: Desk, _: str) -> None:
     desk.prompt.print(text or "nothing has changed\n")
 
 
+async def _apply(desk: Desk, _: str) -> None:
+    applied = await asyncio.to_thread(desk.session.ground.apply)
+    desk.say(f"applied: {', '.join(applied)}" if applied else "nothing has changed")
+
+
+async def _allow(desk: Desk, domain: str) -> None:
+    network = desk.session.ground.web.network
+    if domain:
+        desk.session.ground.allow(domain)
+        desk.say(f"allowed: {domain}")
+    elif network:
+        desk.say("allowed: " + ", ".join(str(rule) for rule in network.rules))
+    else:
+        desk.say("the network is off: assistant --continue --allow DOMAIN turns it on")
+
+
 async def _new(desk: Desk, _: str) -> None:
-    desk.session.restart()
+    await desk.session.restart()
     desk.say("a new conversation")
 
 
@@ -83,6 +100,8 @@ _ACTIONS: dict[str, Callable[[Desk, str], Awaitable[None]]] = {
     "/model": _model,
     "/mode": _mode,
     "/diff": _diff,
+    "/apply": _apply,
+    "/allow": _allow,
     "/new": _new,
     "/quit": _quit,
 }

@@ -63,6 +63,13 @@ class Rule:
             raise Refused(f"Cannot allow '{text}': it is too wide; name domains, e.g. *.python.org")
         return Rule(host, port, below)
 
+    def __str__(self) -> str:
+        """As the user writes it."""
+        host = f"*.{self.host}" if self.below else str(self.host)
+        if self.port is None:
+            return host
+        return shown(self.host, self.port) if not self.below else f"{host}:{self.port}"
+
     def matches(self, host: Host, port: int) -> bool:
         """Whether it speaks of this host and port."""
         if port != self.port and (self.port is not None or port not in _USUAL):
@@ -93,6 +100,10 @@ async def look_up(name: str) -> Sequence[str]:
     return [str(entry[4][0]) for entry in found]
 
 
+def _nobody(sentence: str) -> None:
+    """Nobody is told."""
+
+
 @dataclass
 class Network:
     """What one session may reach. Told of refusals by the proxy, asked for them by the sandbox."""
@@ -101,6 +112,8 @@ class Network:
     resolve: Resolve = look_up
     socket: Path = Path()
     """Of the proxy; to be bound into sandboxes."""
+    tell: Callable[[str], None] = _nobody
+    """Told of every refusal that is new since the last `drain`."""
     refusals: int = 0
     """All that were ever refused."""
     _untold: list[str] = field(default_factory=list[str])
@@ -181,6 +194,7 @@ class Network:
             return
         if len(self._untold) < _KEPT:
             self._untold.append(sentence)
+            self.tell(sentence)
         else:
             self._unkept += 1
 

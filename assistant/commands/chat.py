@@ -5,18 +5,25 @@ examples:
   assistant -p "why does test_parse fail?"  answer once and leave
   git diff | assistant -p "review this"     standard input follows the question, or is it
   assistant --model openai:gpt-5 --mode edits
+  assistant --allow docs.python.org --allow '*.pypi.org'
+                                            let commands and web_fetch reach these, and nothing else
+  assistant --isolate                       work on a copy; /diff shows it, /apply brings it back
+
+Commands run in a sandbox. Where none works (see `assistant doctor`), one session can do without:
+--dangerously-without-sandbox runs what the model writes as you, with all that you may do.
 """
 
 import asyncio
 import select
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 from agent.approval import Mode
 from assistant.config import Config
+from assistant.terms import Terms
 from sandbox.refused import Refused
 
 PATIENCE = 1.0
@@ -36,6 +43,24 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--continue", action="store_true", dest="resume", help="go on with the last chat here"
     )
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="DOMAIN",
+        help="let commands reach a domain, *.domain or host:port; may be given more than once",
+    )
+    parser.add_argument(
+        "--isolate",
+        action="store_true",
+        help="work on a copy of the folder, which changes only when you say /apply",
+    )
+    parser.add_argument(
+        "--dangerously-without-sandbox",
+        action="store_true",
+        # Not in the list of options, where somebody might take it for one of them.
+        help=SUPPRESS,
+    )
 
 
 def run(options: Namespace, config: Config) -> int:
@@ -45,22 +70,25 @@ def run(options: Namespace, config: Config) -> int:
         model=options.model or config.chat.model,
         mode=options.mode or config.chat.mode,
     )
-    config = replace(config, chat=chat)
-    root, text = Path.cwd(), options.print
+    network = replace(config.network, allow=(*config.network.allow, *options.allow))
+    config = replace(config, chat=chat, network=network)
+    terms = Terms(Path.cwd(), options.isolate, not options.dangerously_without_sandbox)
+    terms.check(config)
+    text = options.print
     # A standard input that is closed is None.
     typed = sys.stdin and sys.stdin.isatty()
     if text is None and typed and sys.stdout.isatty() and not options.json:
         # Only one of the two is needed, and the prompt must not wait for models and tools.
         from assistant.repl import Repl  # noqa: PLC0415
 
-        return asyncio.run(Repl(config, root, options.resume).run())
+        return asyncio.run(Repl(config, terms, options.resume).run())
     piped = _piped(patience=None if text is None else PATIENCE)
     text = "\n\n".join(part for part in (text, piped) if part)
     if not text.strip():
         raise Refused('Nothing was asked: write assistant -p "…", or pipe a text in.')
     from assistant.oneshot import answer  # noqa: PLC0415
 
-    return asyncio.run(answer(config, root, text, as_json=options.json, resume=options.resume))
+    return asyncio.run(answer(config, terms, text, as_json=options.json, resume=options.resume))
 
 
 def _piped(patience: float | None) -> str:

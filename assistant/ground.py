@@ -1,0 +1,163 @@
+"""Where a session works: the folder or a copy of it, the sandbox on it, and the network."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from assistant.config import Config
+from assistant.terms import Terms
+from sandbox.backend import open_sandbox
+from sandbox.changes import Changes
+from sandbox.network import Network, Rule
+from sandbox.proxy import Proxy
+from sandbox.refused import Refused
+from sandbox.sandbox import Sandbox
+from sandbox.snapshot import snapshot
+from sandbox.workspace import Workspace, in_place, isolated
+from tools.engines import engine_of
+from tools.registry import default_tools
+from tools.tool import Tool
+from tools.web import Web
+from tools.web_fetch import web_fetch
+from tools.web_search import web_search
+
+NAMES = {"none": "NO SANDBOX", "landlock": "landlock (reduced)"}
+"""Backends that hold less, as users are told."""
+ALARM = "NO SANDBOX: commands may do all that you may do"
+
+
+@dataclass
+class Ground:
+    """What a session stands on."""
+
+    terms: Terms
+    workspace: Workspace
+    sandbox: Sandbox
+    web: Web
+    proxy: Proxy | None = None
+    changes: Changes | None = None
+    """Of a copy; None where the folder itself is worked on."""
+
+    @staticmethod
+    async def open(config: Config, terms: Terms, say: Callable[[str], None]) -> "Ground":
+        """Put it together; `say` is told of every connection that is refused.
+
+        Raises:
+            Refused: no sandbox, or a setting that cannot be.
+        """
+        engine = engine_of(config.web.search)
+        network = Network.allowing(config.network.allow) if config.network.allow else None
+        workspace, changes = await asyncio.to_thread(_workspace, config, terms)
+        proxy = None
+        try:
+            if network:
+                network.tell = say
+                proxy = await Proxy.open(network)
+            sandbox = await _sandbox(config, terms, workspace.root, network)
+        except BaseException:
+            if proxy:
+                await proxy.close()
+            workspace.close()
+            raise
+        return Ground(terms, workspace, sandbox, Web(network, engine), proxy, changes)
+
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        """What the agent can do here; the web only where there is one."""
+        fetch = (web_fetch,) if self.web.network else ()
+        return (*default_tools(), *fetch, *((web_search,) if self.web.engine else ()))
+
+    @property
+    def label(self) -> str:
+        """What the status line says of it."""
+        parts = [NAMES.get(self.sandbox.name, self.sandbox.name)]
+        parts += ["a copy"] if self.changes else []
+        if self.web.network:
+            parts.append(f"network: {len(self.web.network.rules)} allowed")
+        return ", ".join(parts)
+
+    @property
+    def alarm(self) -> str:
+        """What has to be in sight all the time; mostly empty."""
+        return "" if self.terms.sandboxed else ALARM
+
+    def allow(self, domain: str) -> None:
+        """Reach one more domain from now on.
+
+        Raises:
+            Refused: it is no domain, or the session was started without a network.
+        """
+        rule = Rule.parse(domain)
+        if self.web.network is None:
+            raise Refused(
+                "This session has no network: leave, and go on with "
+                f"assistant --continue --allow {domain}"
+            )
+        self.web.network.rules = (*self.web.network.rules, rule)
+
+    def diff(self) -> str:
+        """What changed since the conversation began, or of a copy: what is not applied."""
+        return self.changes.diff() if self.changes else self.workspace.diff()
+
+    def renew(self) -> None:
+        """A conversation begins: changes count from here. A copy keeps what is not applied."""
+        if not self.changes:
+            self.workspace = in_place(self.terms.root)
+
+    def apply(self) -> tuple[str, ...]:
+        """Bring what was changed in the copy into the folder, and name it.
+
+        Raises:
+            Refused: there is no copy, or it does not fit any more.
+        """
+        if not self.changes:
+            raise Refused(
+                "There is nothing to apply: changes are made in your folder itself; "
+                "start with --isolate to work on a copy."
+            )
+        return self.changes.apply()
+
+    def keep(self, home: Path) -> str:
+        """Save what is not applied; the line that says where, or none if there is nothing."""
+        if not (self.changes and self.changes.diff()):
+            return ""
+        place = home / "unapplied" / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+        try:
+            self.changes.save(place)
+        except OSError as error:
+            return f"The changes were not applied, and cannot be saved: {error.strerror}."
+        return (
+            "The changes were not applied to your folder; they are kept: "
+            f"git apply {place}/changes.patch"
+        )
+
+    async def close(self) -> None:
+        """End whatever still runs, and remove the copy."""
+        try:
+            await self.sandbox.close()
+        finally:
+            if self.proxy:
+                await self.proxy.close()
+            self.workspace.close()
+
+
+def _workspace(config: Config, terms: Terms) -> tuple[Workspace, Changes | None]:
+    """The folder itself, or a copy of it and what will differ."""
+    if not terms.isolate:
+        return in_place(terms.root), None
+    start = snapshot(terms.root)
+    copy = isolated(terms.root, megabytes=config.sandbox.workspace_mb)
+    return copy, Changes(terms.root, copy.root, start)
+
+
+async def _sandbox(config: Config, terms: Terms, root: Path, network: Network | None) -> Sandbox:
+    backend = "" if config.sandbox.backend == "auto" else config.sandbox.backend
+    return await open_sandbox(
+        root,
+        limits=config.sandbox,
+        network=network,
+        backend=backend if terms.sandboxed else "none",
+    )
