@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from sandbox.snapshot import DEEPEST
-from sandbox.tree import Tree, TreeError
+from sandbox.tree import Tree, TreeError, belong
 from sandbox.workspace import delete, encoded, place
 
 _LEFT_OUT = frozenset((".git", ".venv", "venv", "__pycache__", ".pytest_cache", "node_modules"))
@@ -47,6 +47,7 @@ def fill(source: Path, target: Path) -> None:
             if entry.is_dir(follow_symlinks=False):
                 if entry.name not in _LEFT_OUT:
                     path.mkdir()
+                    belong(path)
                     pending.append((Path(entry.path), path, depth + 1))
             elif (room := room - _size(entry)) >= 0:
                 _copy(entry, path)
@@ -72,9 +73,11 @@ def _copy(entry: os.DirEntry[str], target: Path) -> None:
     """Copy one link or regular file."""
     if entry.is_symlink():
         target.symlink_to(Path(entry.path).readlink())
+        belong(target)
     elif stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
         try:
             shutil.copy2(entry.path, target, follow_symlinks=False)
+            belong(target)
         except PermissionError:
             raise Unfit(f"The file {entry.name} in the workspace may not be read.") from None
 
