@@ -135,8 +135,13 @@ class Network:
         What listens inside the sandbox itself is reached directly, unless that name is allowed.
         """
         proxy = f"http://127.0.0.1:{RELAY_PORT}"
-        allowed = {str(rule.host) for rule in self.rules}
-        direct = ",".join(n for n in ("localhost", "127.0.0.1", "::1") if n not in allowed)
+        # Clients take a name for all that end in it, so `files.localhost` counts as localhost.
+        hosts = [f".{rule.host}" for rule in self.rules]
+        direct = ",".join(
+            name
+            for name in ("localhost", "127.0.0.1", "::1")
+            if not any(host.endswith(f".{name}") for host in hosts)
+        )
         found = {f"{scheme}_proxy": proxy for scheme in ("http", "https", "all")}
         found["no_proxy"] = direct
         upper = {name.upper(): value for name, value in found.items()}

@@ -170,4 +170,5 @@ def test_refusals_are_told_once_and_all_are_counted() -> None:
 def test_what_listens_inside_is_reached_directly_unless_it_is_allowed() -> None:
     assert network("example.org").environment["no_proxy"] == "localhost,127.0.0.1,::1"
     assert network("localhost:8080").environment["NO_PROXY"] == "127.0.0.1,::1"
+    assert network("a.localhost").environment["no_proxy"] == "127.0.0.1,::1"
     assert network().environment["https_proxy"] == "http://127.0.0.1:3128"
