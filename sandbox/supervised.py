@@ -24,6 +24,7 @@ from sandbox.started import Started
 _CLOSED = "The sandbox was closed."
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 """Ends of a command that was killed, and of a shell whose last command was."""
+_TOO_LARGE = (-signal.SIGXFSZ, 128 + signal.SIGXFSZ)
 
 
 class Supervised:
@@ -194,6 +195,8 @@ class Supervised:
         killed = job.killed
         if end.over_memory or (memory and end.exit_code in _KILLED):
             killed = too_much
+        elif end.exit_code in _TOO_LARGE:
+            killed = f"a file of more than {self.limits.file_mb} MB"
         elif memory:
             job.err += f"\n[a process was killed: {too_much}]\n".encode()
         return Completed(

@@ -11,18 +11,14 @@ import select
 import time
 
 from sandbox.lent import frames, kernel, settings
+from sandbox.lent.brood import Brood, kill
 from sandbox.lent.frames import Decoder, Order, frame
 from sandbox.lent.job import Job, NotRunnable
 from sandbox.lent.network import start_relay
-from sandbox.lent.processes import Processes
 
 _PIECE = 2**18
 _WATCH = 0.1
 """Seconds between two looks at the memory."""
-_PATIENCE = 1.5
-"""Seconds that killed processes may take to end."""
-_PAUSE = 0.0005
-"""Seconds between two looks at whether they have."""
 _FORKS = 5
 """Tries to start a command while there are too many processes."""
 
@@ -37,8 +33,8 @@ class Supervisor:
         self._decoder = Decoder()
         self._backlog = bytearray()
         self._settings = settings.Settings({})
-        self._jobs: dict[int, Job] = {}
-        self._relay = 0
+        self._brood = Brood()
+        self._jobs = self._brood.jobs
         self._poll = select.poll()
         self._readers: dict[int, Job] = {}
         self._writers: dict[int, Job] = {}
@@ -60,12 +56,12 @@ class Supervisor:
             for job in [job for job in self._jobs.values() if job.status is not None]:
                 self._finish(job)
             if watching and time.monotonic() - watched >= _WATCH:
-                self._watch_memory()
+                self._brood.watch_memory(self._settings.watch_memory)
                 watched = time.monotonic()
             self._flush()
         self._jobs.clear()
-        self._relay = 0
-        self._sweep()
+        self._brood.relay = 0
+        self._brood.sweep()
 
     def _handle(self, file: int) -> None:
         """Something can be read or written."""
@@ -75,7 +71,7 @@ class Supervisor:
             self._open = False  # Nothing is waited for but its end.
         elif file == self._children:
             os.read(file, 4096)
-            self._reap()
+            self._brood.reap()
         elif file in self._readers:
             self._read(self._readers[file], file)
         elif file in self._writers:
@@ -100,6 +96,7 @@ class Supervisor:
         if kind == frames.SETTINGS:
             self._settings = settings.unpack(payload)
             self._settings.limit()
+            self._brood.alone = self._settings.alone
             self._connect()
             self._say(frames.READY)
         elif kind == frames.START:
@@ -115,9 +112,9 @@ class Supervisor:
             job.asked = True
             self._answer(job)
         elif kind == frames.INTERRUPT and job.status is None:
-            _kill(-job.pid, kernel.SIGINT)
+            kill(-job.pid, kernel.SIGINT)
         elif kind == frames.KILL and job.status is None:
-            _kill(job.pid, kernel.SIGKILL)  # The rest goes once this has ended.
+            kill(job.pid, kernel.SIGKILL)  # The rest goes once this has ended.
 
     def _say(self, kind: int, job: int = 0, payload: bytes = b"") -> None:
         self._backlog += frame(kind, job, payload)
@@ -150,7 +147,7 @@ class Supervisor:
             except OSError as error:
                 full = error.errno == errno.EAGAIN
                 reason = "too many processes" if full else str(error.strerror)
-                self._sweep()
+                self._brood.sweep()
                 time.sleep(0.02)
                 continue
             except NotRunnable as error:
@@ -166,11 +163,11 @@ class Supervisor:
 
     def _connect(self) -> None:
         """Have the relay run, again if somebody killed it; without it there is no network."""
-        if self._settings.proxy and not self._relay:
+        if self._settings.proxy and not self._brood.relay:
             try:
-                self._relay = start_relay(self._settings.proxy)
+                self._brood.relay = start_relay(self._settings.proxy)
             except OSError:
-                self._relay = 0
+                self._brood.relay = 0
 
     def _fork(self, job: Job, order: Order) -> None:
         """Start a command that the kernel kills before us when memory runs out.
@@ -222,7 +219,7 @@ class Supervisor:
     def _finish(self, job: Job) -> None:
         """The command has ended: kill what it left, tell the host all."""
         del self._jobs[job.number]
-        left = self._sweep()
+        left = self._brood.sweep()
         self._unwatch(job, self._readers)
         self._unwatch(job, self._writers)
         job.drain()
@@ -231,67 +228,6 @@ class Supervisor:
         code = os.waitstatus_to_exitcode(job.status or 0)
         end = (code, job.peak, job.cut, job.err.cut, job.over_memory, left)
         self._say(frames.EXIT, job.number, frames.ENDED.pack(*end))
-
-    # --- Processes ---
-
-    def _reap(self) -> bool:
-        """Note whose command has ended; whether any child is left."""
-        while True:
-            try:
-                pid, status, usage = os.wait4(-1, os.WNOHANG)
-            except ChildProcessError:
-                return False
-            if not pid:
-                return True
-            self._relay = 0 if pid == self._relay else self._relay
-            for job in self._jobs.values():
-                if job.pid == pid:
-                    job.status, job.peak = status, usage.ru_maxrss
-
-    def _roots(self) -> set[int]:
-        """Of what may go on."""
-        commands = {job.pid for job in self._jobs.values() if job.status is None}
-        return commands | {self._relay} if self._relay else commands
-
-    def _sweep(self) -> bool:
-        """Kill what belongs to no command that runs; whether something would not die.
-
-        Orphans are our children: without any child nothing is left.
-        """
-        deadline = time.monotonic() + _PATIENCE
-        stopped: set[int] = set()
-        while self._reap():
-            if self._settings.alone and not self._jobs and not self._relay:
-                _kill(-1, kernel.SIGKILL)
-            else:
-                strays = Processes().strays(self._roots())
-                if not strays:
-                    return False
-                # All stand still before the first dies: none starts another in between.
-                fresh = strays - stopped
-                for pid in fresh or strays:
-                    _kill(pid, kernel.SIGSTOP if fresh else kernel.SIGKILL)
-                stopped |= fresh
-            if time.monotonic() > deadline:
-                return True
-            time.sleep(_PAUSE)
-        return False
-
-    def _watch_memory(self) -> None:
-        """Where all together use too much the largest command goes, and with it all strays."""
-        used = Processes().memory(self._roots())
-        running = [job for job in self._jobs.values() if job.status is None]
-        if running and sum(used.values()) > self._settings.watch_memory:
-            largest = max(running, key=lambda job: used.get(job.pid, 0))
-            largest.over_memory = True
-            _kill(largest.pid, kernel.SIGKILL)
-
-
-def _kill(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        return  # It has ended; or it changed its user, which only a bare sandbox lets it.
 
 
 def _own_oom_file() -> int:
