@@ -8,7 +8,6 @@ is the user's own folder is not limited.
 """
 
 import asyncio
-import contextlib
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -22,15 +21,14 @@ from sandbox.interpreter import Interpreter
 from sandbox.launch import Channel, supervisor
 from sandbox.limits import Limits
 from sandbox.network import Network
-from sandbox.protected import forget_common_directory
+from sandbox.protected import forget_common_directory, parts
+from sandbox.running import Running, in_memory
 from sandbox.sandbox import SandboxBroken
 from sandbox.seccomp import program
 from sandbox.warden.client import Denied, warden
 
 _RULES = 3
 """The descriptor of the filter, behind the channel and bubblewrap's complaints."""
-_GONE = 10.0
-"""Seconds that killed processes may take to be gone."""
 
 
 @dataclass
@@ -58,7 +56,12 @@ class Bubblewrap:
     settings: Mapping[str, object] = field(init=False)
 
     def __post_init__(self) -> None:
-        """What never changes between two starts is put together once."""
+        """What never changes between two starts is put together once.
+
+        Raises:
+            SandboxUnavailable: the workspace cannot be protected.
+        """
+        parts(self.root, self.readonly)
         self.python = self.interpreter.python
         self.base = self.interpreter.supervisor
         self.environment = self._environment()
@@ -72,7 +75,7 @@ class Bubblewrap:
             SandboxUnavailable: the workspace cannot be protected.
         """
         ours, theirs = socket.socketpair()
-        rules, said = _in_memory(program()), os.memfd_create("bubblewrap")
+        rules, said = in_memory(program()), os.memfd_create("bubblewrap")
         group = self.controllers.group(self.limits)
         try:
             pid, gone = self._launch(group, (theirs.fileno(), theirs.fileno(), said, rules))
@@ -86,11 +89,12 @@ class Bubblewrap:
             theirs.close()
             os.close(rules)
         reader, writer = await asyncio.open_connection(sock=ours)
-        running = _Running(self.root, pid, gone, said, group)
+        running = Running(pid, gone, said, group)
 
         async def end() -> None:
             writer.close()
             await running.end()
+            forget_common_directory(self.root)
 
         return Channel(reader, writer, end, group.out_of_memory, running.complaint)
 
@@ -152,58 +156,6 @@ class Bubblewrap:
             "landlock": False,
             "proxy": mounts.PROXY if self.network else "",
         }
-
-
-@dataclass
-class _Running:
-    """A bubblewrap that was started, and what was made for it."""
-
-    root: Path
-    pid: int
-    gone: int
-    """A pidfd: it becomes readable once all that ran inside is gone."""
-    said: int
-    """A file in memory with bubblewrap's complaints."""
-    group: Cgroup
-    _ended: bool = False
-
-    def complaint(self) -> str:
-        """The last line of what bubblewrap complained about."""
-        said = b"" if self._ended else os.pread(self.said, 2**16, 0)
-        return said.decode(errors="replace").strip().rpartition("\n")[2]
-
-    async def end(self) -> None:
-        """Kill it, wait until it is gone, and give everything back. Safe to call twice."""
-        if self._ended:
-            return
-        self._ended = True
-        # A warden that has died took all of it along.
-        with contextlib.suppress(SandboxBroken, Denied):
-            warden().ask("kill", self.pid)
-            await _readable(self.gone)
-            warden().ask("ungroup", [folder for folder, _ in self.group.files])
-        os.close(self.gone)
-        os.close(self.said)
-        forget_common_directory(self.root)
-
-
-async def _readable(descriptor: int) -> None:
-    """Wait until it can be read, though not for ever."""
-    loop, ready = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_reader(descriptor, ready.set)
-    try:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_GONE):
-                await ready.wait()
-    finally:
-        loop.remove_reader(descriptor)
-
-
-def _in_memory(data: bytes | None) -> int:
-    """A file to be read once; its descriptor."""
-    file = os.memfd_create("rules")
-    os.pwrite(file, data or b"", 0)
-    return file
 
 
 def _reachable(arguments: Sequence[str], place: str) -> list[str]:

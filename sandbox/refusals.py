@@ -147,3 +147,10 @@ SHARED = (
     ),
 )  # fmt: skip
 """Also refused where the machine's other processes and files are in reach."""
+
+WATCHED = (
+    "chmod", "chown", "fchmod", "fchmodat", "fchmodat2", "fchown", "fchownat", "fremovexattr",
+    "fsetxattr", "futimesat", "lchown", "lremovexattr", "lsetxattr", "removexattr",
+    "removexattrat", "setxattr", "setxattrat", "utime", "utimensat", "utimes",
+)  # fmt: skip
+"""What Landlock does not judge: `lent/attendant.py` does these for commands, or refuses."""

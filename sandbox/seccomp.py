@@ -24,6 +24,7 @@ _RETURN = 0x06  # BPF_RET | BPF_K
 _ALLOW = 0x7FFF0000
 _KILL = 0x80000000
 _ERRNO = 0x00050000
+_ASK = 0x7FC00000
 
 _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16
 """Offsets in `struct seccomp_data`; of an argument the low half counts, as in the kernel."""
@@ -58,6 +59,23 @@ def program(machine: str = platform.machine(), rules: tuple[Rule, ...] = COMMON)
             lines += _call(number, [rule for rule in rules if call in rule.calls])
     lines.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("=HBBI", *line) for line in lines)
+
+
+@cache
+def watching(calls: tuple[str, ...], machine: str = platform.machine()) -> bytes:
+    """A filter that asks whoever listens to it what to do with these calls."""
+    lines: list[Instruction] = [(_LOAD, 0, 0, _NUMBER)]
+    for number in numbers(calls, machine):
+        lines += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ASK)]
+    lines.append((_RETURN, 0, 0, _ALLOW))
+    return b"".join(struct.pack("=HBBI", *line) for line in lines)
+
+
+def numbers(calls: Iterable[str], machine: str = platform.machine()) -> dict[int, str]:
+    """The calls that the machine has, by their numbers."""
+    place, _ = _MACHINES[machine]
+    found = ((NUMBERS[call][place], call) for call in calls)
+    return {number: call for number, call in found if number is not None}
 
 
 def profile(rules: Sequence[Rule] = COMMON) -> dict[str, object]:

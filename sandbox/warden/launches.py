@@ -72,7 +72,7 @@ class Launches:
         """In the child: what lasts until it has become the command."""
         for folder in groups:
             kernel.write(f"{folder}/cgroup.procs", "0")
-        if self.place.folder and tree is not None:
+        if self.place.folder and tree is not None and shows:
             self._show(shows, tree)
         high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for fd in descriptors]
         for number, descriptor in enumerate(high):
