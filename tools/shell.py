@@ -10,8 +10,10 @@ from tools.tool import Context, tool
 _LONGEST = 100_000
 """Bytes of one argument; the kernel takes 128 KiB."""
 _MOST_SECONDS = 600
-_NOTES = 500
+NOTES = 500
 """Room for what is said about the output."""
+SHELL_MORE = "use head, tail or grep"
+PYTHON_MORE = "print less"
 
 
 @tool("run")
@@ -23,7 +25,8 @@ async def shell(context: Context, command: str, seconds: int = 120) -> str:
         command: For bash.
         seconds: Time limit.
     """
-    return await _run(context, ["bash", "-c", command], seconds, "use head, tail or grep")
+    completed = await ran(context, ["bash", "-c", command], seconds)
+    return told(completed, seconds, SHELL_MORE)
 
 
 @tool("run")
@@ -34,27 +37,47 @@ async def run_python(context: Context, code: str) -> str:
         context: The workspace.
         code: A whole script.
     """
-    return await _run(
-        context, [context.sandbox.python, "-c", code], context.sandbox.limits.seconds, "print less"
-    )
+    seconds = context.sandbox.limits.seconds
+    completed = await ran(context, [context.sandbox.python, "-c", code], seconds)
+    return told(completed, seconds, PYTHON_MORE)
 
 
-async def _run(context: Context, command: Sequence[str], seconds: float, more: str) -> str:
-    """Run with output and errors as one; the last line says how it ended."""
-    if len(command[-1].encode(errors="replace")) > _LONGEST or "\0" in command[-1]:
-        raise ToolError("Too long to be run, or it holds a NUL; write it to a file and run that.")
+async def ran(context: Context, command: Sequence[str], seconds: float) -> Completed:
+    """Run with output and errors as one; the last argument is the model's text.
+
+    Raises:
+        ToolError: it cannot be run, or not for so long.
+    """
     if not 0 < seconds <= _MOST_SECONDS:
         raise ToolError(f"seconds must be between 1 and {_MOST_SECONDS}.")
-    completed = await context.sandbox.run(
-        command, seconds=seconds, output_bytes=LIMIT - _NOTES, merged=True
+    checked(command[-1])
+    return await context.sandbox.run(
+        command, seconds=seconds, output_bytes=LIMIT - NOTES, merged=True
     )
-    output = completed.stdout + completed.stderr
-    newline = "" if not output or output.endswith("\n") else "\n"
+
+
+def checked(text: str) -> None:
+    """Whether a text can be given to a command.
+
+    Raises:
+        ToolError: it cannot.
+    """
+    if len(text.encode(errors="replace")) > _LONGEST or "\0" in text:
+        raise ToolError("Too long to be run, or it holds a NUL; write it to a file and run that.")
+
+
+def told(completed: Completed, seconds: float, more: str) -> str:
+    """A command's output; the last line says how it ended, and how to see what was cut."""
     refused = "".join(f"[{sentence}]\n" for sentence in completed.refused)
-    shown = f"{output}{newline}{refused}[{ending(completed, seconds)}"
-    if completed.truncated:
-        return Clipped(f"{shown}; to see what was cut, {more}]")
-    return f"{shown}]"
+    output = completed.stdout + completed.stderr
+    return noted(output, ending(completed, seconds), more if completed.truncated else "", refused)
+
+
+def noted(output: str, how: str, more: str, between: str = "") -> str:
+    """Output with its last line; `more` is empty where nothing was cut."""
+    newline = "" if not output or output.endswith("\n") else "\n"
+    shown = f"{output}{newline}{between}[{how}"
+    return Clipped(f"{shown}; to see what was cut, {more}]") if more else f"{shown}]"
 
 
 def ending(completed: Completed, seconds: float) -> str:
