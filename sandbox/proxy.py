@@ -5,6 +5,7 @@ What happens inside of a tunnel (CONNECT) is not looked at: with whom it speaks 
 """
 
 import asyncio
+import contextlib
 import shutil
 import tempfile
 from dataclasses import dataclass, field
@@ -14,9 +15,17 @@ import h11
 
 from sandbox.exchange import CHUNK, Exchange, Patience
 from sandbox.network import Network
+from sandbox.sandbox import SandboxBroken
+from sandbox.warden.client import forget
+from sandbox.workspace import temporary
 
-_PREFIX = "assistant-proxy-"
+_SHORT = Path("/tmp")  # noqa: S108 - the folder in it is private
 _PATIENCE = Patience()
+
+
+def _long() -> bool:
+    """Whether the path of a socket would not fit: the kernel takes 107 bytes."""
+    return len(tempfile.gettempdir()) > 50
 
 
 @dataclass
@@ -25,13 +34,17 @@ class Proxy:
 
     network: Network
     patience: Patience = _PATIENCE
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix=_PREFIX)))
+    folder: Path = field(default_factory=lambda: temporary(_SHORT if _long() else None))
     _server: asyncio.Server | None = None
     _open: set[asyncio.Task[None]] = field(default_factory=lambda: set())
 
     @staticmethod
     async def open(network: Network, patience: Patience = _PATIENCE) -> "Proxy":
-        """Listen, and tell the network where."""
+        """Listen, and tell the network where.
+
+        Raises:
+            SandboxBroken: the warden, who removes the socket where we cannot, does not start.
+        """
         proxy = Proxy(network, patience)
         path = proxy.folder / "proxy.sock"
         proxy._server = await asyncio.start_unix_server(proxy._serve, path, limit=CHUNK)
@@ -48,6 +61,9 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+        # A warden that has died has removed what it guarded.
+        with contextlib.suppress(SandboxBroken):
+            forget("tree", str(self.folder))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection to its end; whatever it sends, nothing is raised."""
