@@ -94,9 +94,12 @@ class Bubblewrap:
         async def end() -> None:
             writer.close()
             await running.end()
+            settle()
+
+        def settle() -> None:
             forget_common_directory(self.root)
 
-        return Channel(reader, writer, end, group.out_of_memory, running.complaint)
+        return Channel(reader, writer, end, group.out_of_memory, settle, running.complaint)
 
     def command_line(self, place: str) -> tuple[list[str], list[tuple[str, str]]]:
         """The whole command line, and what of the workspace it takes from below `place`."""

@@ -12,13 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import mounts
-from sandbox.backend import open_sandbox
-from sandbox.bubblewrap import Bubblewrap
-from sandbox.cgroup import Controllers
-from sandbox.interpreter import Interpreter
-from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox, SandboxBroken, SandboxUnavailable
+from tests.sandbox.opening import Opening
 
 
 async def test_a_command_works_in_the_workspace(sandbox: Sandbox) -> None:
@@ -135,10 +130,15 @@ async def test_processes_outside_are_invisible(sandbox: Sandbox) -> None:
     assert not (await sandbox.run(["kill", "-0", str(os.getpid())])).ok
 
 
-async def test_temporary_files_do_not_stay(sandbox: Sandbox) -> None:
-    assert (await sandbox.run(["sh", "-c", "echo x > /tmp/x && echo x > ~/x && ls /tmp/x ~/x"])).ok
-    assert not (await sandbox.run(["ls", "/tmp/x"])).ok
-    assert not (await sandbox.run(["sh", "-c", "ls ~/x"])).ok
+async def test_temporary_files_stay_as_long_as_the_sandbox(
+    sandbox: Sandbox, opening: Opening
+) -> None:
+    assert (await sandbox.run(["sh", "-c", "echo x > /tmp/x && echo x > ~/x"])).ok
+    assert (await sandbox.run(["sh", "-c", "ls /tmp/x ~/x"])).ok
+    await sandbox.close()
+    again = await opening(sandbox.root)
+    assert not (await again.run(["ls", "/tmp/x"])).ok
+    assert not (await again.run(["sh", "-c", "ls ~/x"])).ok
 
 
 @pytest.fixture
@@ -148,8 +148,10 @@ def repository(tmp_path: Path) -> Path:
     return root
 
 
-async def test_git_works_but_what_it_runs_cannot_be_planted(repository: Path) -> None:
-    sandbox = await open_sandbox(repository)
+async def test_git_works_but_what_it_runs_cannot_be_planted(
+    repository: Path, opening: Opening
+) -> None:
+    sandbox = await opening(repository)
     before = (repository / ".git/config").read_bytes()
     commit = (
         "echo x > x && git add x && git -c user.name=n -c user.email=e@e commit -qm m && git log"
@@ -169,8 +171,10 @@ async def test_git_works_but_what_it_runs_cannot_be_planted(repository: Path) ->
     assert not (repository / ".git/hooks/pre-commit").exists()
 
 
-async def test_another_folder_cannot_become_the_configuration(repository: Path) -> None:
-    sandbox = await open_sandbox(repository)
+async def test_another_folder_cannot_become_the_configuration(
+    repository: Path, opening: Opening
+) -> None:
+    sandbox = await opening(repository)
     plant = (
         "cp -r .git evil; git config -f evil/config user.name evil; echo ../evil > .git/commondir"
     )
@@ -180,25 +184,29 @@ async def test_another_folder_cannot_become_the_configuration(repository: Path) 
     assert name != b"evil\n"
 
 
-async def test_hooks_cannot_be_planted_where_there_are_none(repository: Path) -> None:
+async def test_hooks_cannot_be_planted_where_there_are_none(
+    repository: Path, opening: Opening
+) -> None:
     shutil.rmtree(repository / ".git/hooks")
-    sandbox = await open_sandbox(repository)
+    sandbox = await opening(repository)
     assert not (await sandbox.run(["sh", "-c", "echo evil > .git/hooks/pre-commit"])).ok
     assert not (repository / ".git/hooks/pre-commit").exists()
 
 
-async def test_a_repository_with_linked_hooks_is_refused(repository: Path) -> None:
+async def test_a_repository_with_linked_hooks_is_refused(
+    repository: Path, opening: Opening
+) -> None:
     shutil.rmtree(repository / ".git/hooks")
     (repository / ".git/hooks").symlink_to("/tmp")
     with pytest.raises(SandboxUnavailable, match="is a link"):
-        await open_sandbox(repository)
+        await opening(repository)
 
 
-async def test_read_only_paths_cannot_be_changed_or_moved(tmp_path: Path) -> None:
+async def test_read_only_paths_cannot_be_changed_or_moved(tmp_path: Path, opening: Opening) -> None:
     (tmp_path / "tests/unit").mkdir(parents=True)
     kept = tmp_path / "tests/unit/test_a.py"
     kept.write_text("kept")
-    sandbox = await open_sandbox(tmp_path, readonly=[Path("tests/unit/test_a.py")])
+    sandbox = await opening(tmp_path, readonly=[Path("tests/unit/test_a.py")])
     for attack in (
         "echo evil > tests/unit/test_a.py",
         "rm tests/unit/test_a.py",
@@ -212,23 +220,20 @@ async def test_read_only_paths_cannot_be_changed_or_moved(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/../../x"])
-async def test_read_only_paths_lie_in_the_workspace(tmp_path: Path, path: str) -> None:
+async def test_read_only_paths_lie_in_the_workspace(
+    tmp_path: Path, path: str, opening: Opening
+) -> None:
     with pytest.raises(SandboxUnavailable, match="not inside"):
-        await open_sandbox(tmp_path, readonly=[Path(path)])
+        await opening(tmp_path, readonly=[Path(path)])
 
 
-async def test_a_broken_sandbox_is_not_a_failed_command(tmp_path: Path) -> None:
+async def test_a_broken_sandbox_is_not_a_failed_command(tmp_path: Path, opening: Opening) -> None:
     root = tmp_path / "gone"
     root.mkdir()
-    sandbox = await open_sandbox(root)
+    sandbox = await opening(root)
     root.rmdir()
-    with pytest.raises(SandboxBroken, match="bubblewrap failed: "):
+    with pytest.raises(SandboxBroken, match=r"could not be started: .*No such file"):
         await sandbox.run(["true"])
-
-
-async def test_a_command_that_cannot_be_started_at_all_is_broken(sandbox: Sandbox) -> None:
-    with pytest.raises(SandboxBroken, match="could not be started"):
-        await sandbox.run(["echo", "x" * 2**22])
 
 
 async def test_closing_ends_what_runs(sandbox: Sandbox) -> None:
@@ -262,36 +267,3 @@ asyncio.run(main())
     time.sleep(0.2)
     os.killpg(parent.pid, signal.SIGINT)
     assert parent.communicate()[0] == b"whole\n\n"
-
-
-def _reachable(path: Path) -> bool:
-    return all(parent.stat().st_mode & 0o001 for parent in path.parents)
-
-
-@pytest.mark.skipif(
-    os.getuid() != 0 or not _reachable(Path(mounts.__file__)),
-    reason="needs root to become somebody else, and a repository that others can read",
-)
-def test_an_ordinary_user_gets_the_same_sandbox() -> None:
-    root = Path(subprocess.check_output(["mktemp", "-d"], text=True).strip())
-    try:
-        os.chown(root, 65534, 65534)
-        program = mounts.bubblewrap()
-        assert program
-        nothing = Controllers(None, None, unified=False)
-        sandbox = Bubblewrap(root, Interpreter("/usr/bin/python3"), Limits(), program, nothing)
-        attack = (
-            "id -u; echo x > made; echo x > /proc/sys/kernel/core_pattern; ulimit -u; unshare -r id"
-        )
-        line = sandbox.command_line(["sh", "-c", attack], {}, Limits(processes=50), None)
-        drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-        run = subprocess.run(
-            [*drop, *line], input="\n", capture_output=True, text=True, env={}, check=False
-        )
-        assert run.stdout.split()[0] == "1000", run.stderr
-        assert (root / "made").read_text() == "x\n"
-        assert (root / "made").stat().st_uid == 65534
-        assert "core_pattern" in run.stderr
-        assert run.returncode != 0
-    finally:
-        shutil.rmtree(root)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.backend import open_sandbox
 from sandbox.interpreter import resolve
 from sandbox.sandbox import Sandbox
+from tests.sandbox.opening import Opening
 
 
 async def _python(sandbox: Sandbox, code: str) -> str:
@@ -49,37 +49,41 @@ async def test_python_by_any_name_is_the_same(sandbox: Sandbox) -> None:
     assert (await sandbox.run(["pytest", "--version"])).ok
 
 
-async def test_a_projects_environment_is_used(project: Path) -> None:
-    sandbox = await open_sandbox(project)
+async def test_a_projects_environment_is_used(project: Path, opening: Opening) -> None:
+    sandbox = await opening(project)
     assert sandbox.python == f"{sandbox.workdir}/.venv/bin/python"
     assert await _python(sandbox, "import theirs; print(theirs.name)") == "their package"
     assert (await sandbox.run(["python", "-c", "import theirs, pytest"])).ok
     assert "ModuleNotFoundError" in await _python(sandbox, "import pydantic")
 
 
-async def test_an_environments_own_pytest_comes_first(project: Path) -> None:
+async def test_an_environments_own_pytest_comes_first(project: Path, opening: Opening) -> None:
     packages = next((project / ".venv").glob("lib/python3*/site-packages"))
     (packages / "pytest").mkdir()
     (packages / "pytest/__init__.py").write_text("name = 'their pytest'\n")
-    sandbox = await open_sandbox(project)
+    sandbox = await opening(project)
     assert await _python(sandbox, "import pytest; print(pytest.name)") == "their pytest"
 
 
-async def test_scripts_with_the_hosts_path_work(project: Path) -> None:
+async def test_scripts_with_the_hosts_path_work(project: Path, opening: Opening) -> None:
     script = project / ".venv/bin/hello"
     script.write_text(f"#!{project}/.venv/bin/python\nimport theirs\nprint(theirs.name)\n")
     script.chmod(0o755)
-    assert (await (await open_sandbox(project)).run(["hello"])).stdout == "their package\n"
+    assert (await (await opening(project)).run(["hello"])).stdout == "their package\n"
 
 
-async def test_an_environment_can_be_left_unused(project: Path) -> None:
-    sandbox = await open_sandbox(project, own_python=False)
+async def test_an_environment_can_be_left_unused(project: Path, opening: Opening) -> None:
+    sandbox = await opening(project, own_python=False)
     assert "ModuleNotFoundError" in await _python(sandbox, "import theirs")
 
 
 @pytest.mark.parametrize("home", ["{secret}/bin", "/bin", "", "relative/bin", "{root}/fake/bin"])
 async def test_a_hostile_environment_shows_nothing(
-    tmp_path: Path, project: Path, home: str, tmp_path_factory: pytest.TempPathFactory
+    tmp_path: Path,
+    project: Path,
+    home: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    opening: Opening,
 ) -> None:
     secret = tmp_path_factory.mktemp("secret")
     (secret / "bin").mkdir()
@@ -93,7 +97,7 @@ async def test_a_hostile_environment_shows_nothing(
     found = resolve(project, "/workspace")
     assert found.python == "/opt/bin/python3"
     assert str(secret) not in found.mounts
-    sandbox = await open_sandbox(project)
+    sandbox = await opening(project)
     assert not (await sandbox.run(["cat", str(secret / "bin/python3")])).ok
 
 

@@ -6,10 +6,23 @@ from pathlib import Path
 
 import pytest
 
+from sandbox import mounts
 from sandbox.bubblewrap import Bubblewrap
-from sandbox.cgroup import Controllers
+from sandbox.cgroup import Controllers, controllers
+from sandbox.interpreter import resolve
 from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox
+from sandbox.supervised import Supervised
+from tests.sandbox.opening import Opening
+
+
+def _without_groups(root: Path, limits: Limits) -> Sandbox:
+    """A sandbox as on a machine where no cgroup can be made."""
+    program = mounts.bubblewrap()
+    assert program
+    interpreter = resolve(root, mounts.WORKDIR)
+    launch = Bubblewrap(root, interpreter, limits, program, Controllers(None, None))
+    return Supervised(root, launch, limits)
 
 
 def _processes(mark: str) -> list[str]:
@@ -46,33 +59,36 @@ async def test_a_background_child_that_holds_the_pipe_is_not_waited_for(sandbox:
     assert _processes(mark) == []
 
 
-async def test_memory_of_one_process(sandbox: Sandbox) -> None:
-    sandbox.limits = Limits(memory_mb=100, seconds=30)
-    completed = await sandbox.run(["python3", "-c", "x = bytearray(400 * 2**20); print('got it')"])
+async def test_memory_of_one_process(opening: Opening, tmp_path: Path) -> None:
+    sandbox = await opening(tmp_path, limits=Limits(memory_mb=100, seconds=30))
+    code = "x = bytearray(400 * 2**20); print('got it')"
+    completed = await sandbox.run(["python3", "-c", code])
     assert not completed.ok
     assert "got it" not in completed.stdout
-    assert "emory" in completed.stderr
+    assert completed.killed == "more than 100 MB of memory"
+    assert (await sandbox.run(["echo", "well"])).stdout == "well\n"
 
 
-async def test_memory_of_one_process_where_there_are_no_groups(sandbox: Sandbox) -> None:
-    assert isinstance(sandbox, Bubblewrap)
-    sandbox.controllers = Controllers(None, None, unified=False)
-    code = "x = bytearray(400 * 2**20); print('got it')"
-    sandbox.limits = Limits(memory_mb=200)
+async def test_memory_of_one_process_where_there_are_no_groups(tmp_path: Path) -> None:
+    sandbox = _without_groups(tmp_path, Limits(memory_mb=200))
+    code = "x = bytearray(400 * 2**20); import time; time.sleep(20); print('got it')"
     completed = await sandbox.run(["python3", "-c", code])
-    assert completed.exit_code == 1
-    assert "MemoryError" in completed.stderr
+    assert completed.killed == "more than 200 MB of memory"
+    await sandbox.close()
 
 
-async def test_memory_within_the_limit_is_given(sandbox: Sandbox) -> None:
+async def test_memory_within_the_limit_is_given(opening: Opening, tmp_path: Path) -> None:
     code = "x = bytearray(60 * 2**20); print('got it')"
-    sandbox.limits = Limits(memory_mb=200)
-    completed = await sandbox.run(["python3", "-c", code])
-    assert completed.stdout == "got it\n"
+    for sandbox in (
+        await opening(tmp_path, limits=Limits(memory_mb=200)),
+        _without_groups(tmp_path, Limits(memory_mb=200)),
+    ):
+        completed = await sandbox.run(["python3", "-c", code])
+        assert completed.stdout == "got it\n"
+        await sandbox.close()
 
 
-async def test_a_fork_bomb_burns_out(sandbox: Sandbox) -> None:
-    code = """
+_FORKS = """
 import os, time
 made = 0
 try:
@@ -84,10 +100,15 @@ try:
 except OSError as error:
     print(made, error, flush=True)
 """
-    sandbox.limits = Limits(processes=40, seconds=30)
-    completed = await sandbox.run(["python3", "-c", code])
-    assert "temporarily unavailable" in completed.stdout
-    assert 20 <= int(completed.stdout.split()[0]) <= 44
+
+
+async def test_a_fork_bomb_burns_out(opening: Opening, tmp_path: Path) -> None:
+    limits = Limits(processes=40, seconds=30)
+    for sandbox in (await opening(tmp_path, limits=limits), _without_groups(tmp_path, limits)):
+        completed = await sandbox.run(["python3", "-c", _FORKS])
+        assert "temporarily unavailable" in completed.stdout
+        assert 20 <= int(completed.stdout.split()[0]) <= 44
+        await sandbox.close()
 
 
 async def test_a_flood_of_output_is_capped_while_reading(sandbox: Sandbox) -> None:
@@ -107,8 +128,23 @@ async def test_an_endless_flood_is_stopped_by_time(sandbox: Sandbox) -> None:
     assert completed.stdout.startswith("y\ny\n")
 
 
-async def test_a_large_file_is_refused(sandbox: Sandbox) -> None:
-    sandbox.limits = Limits(file_mb=1)
+async def test_processors_are_shared_out(opening: Opening, tmp_path: Path) -> None:
+    if controllers().cpu is None:
+        pytest.skip("there is no cgroup for processors here")
+    sandbox = await opening(tmp_path, limits=Limits(cpus=0.2, seconds=30))
+    code = """
+import time
+end = time.monotonic() + 1.0
+while time.monotonic() < end:
+    pass
+print(time.process_time())
+"""
+    completed = await sandbox.run(["python3", "-c", code])
+    assert float(completed.stdout) < 0.5
+
+
+async def test_a_large_file_is_refused(opening: Opening, tmp_path: Path) -> None:
+    sandbox = await opening(tmp_path, limits=Limits(file_mb=1))
     completed = await sandbox.run(["python3", "-c", "open('big', 'wb').truncate(3 * 2**20)"])
     assert not completed.ok
     assert (sandbox.root / "big").stat().st_size <= 2**20

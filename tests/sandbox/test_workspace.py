@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.backend import open_sandbox
 from sandbox.refused import Refused
 from sandbox.workspace import copy_of, in_place, place, worktree_of
+from tests.sandbox.opening import Opening
 
 
 def test_a_copy_holds_the_files_exactly(tmp_path: Path) -> None:
@@ -56,9 +56,9 @@ def test_placing_a_file_replaces_whatever_is_there(tmp_path: Path) -> None:
     assert (outside / "test.py").read_text() == "safe"
 
 
-async def test_closing_removes_what_a_command_locked(tmp_path: Path) -> None:
+async def test_closing_removes_what_a_command_locked(tmp_path: Path, opening: Opening) -> None:
     workspace = copy_of({"a": ""}, tmp_path)
-    sandbox = await open_sandbox(workspace.root)
+    sandbox = await opening(workspace.root)
     command = "mkdir -p x/y && touch x/y/z && ln -s / x/link && chmod 000 x/y x . "
     assert (await sandbox.run(["sh", "-c", command])).ok
     workspace.close()
@@ -81,12 +81,14 @@ def repository(tmp_path: Path) -> Path:
     return root
 
 
-async def test_a_worktree_comes_and_goes(repository: Path, tmp_path: Path) -> None:
+async def test_a_worktree_comes_and_goes(
+    repository: Path, tmp_path: Path, opening: Opening
+) -> None:
     workspace = worktree_of(repository, "HEAD~1", tmp_path)
     assert (workspace.root / "file").read_text() == "first\n"
     assert not (workspace.root / "hooked").exists()
     pointer = (workspace.root / ".git").read_text()
-    sandbox = await open_sandbox(workspace.root)
+    sandbox = await opening(workspace.root)
     assert (await sandbox.run(["sh", "-c", "echo changed > file; echo evil > .git; true"])).ok
     assert (workspace.root / ".git").read_text() == pointer
     assert workspace.diff() == "--- a/file\n+++ b/file\n@@ -1 +1 @@\n-first\n+changed\n"
