@@ -46,6 +46,10 @@ class Attached:
                     del self.complaints[:-_KEPT]
         self.reader.feed_eof()
 
+    def said(self) -> str:
+        """The last line of what it complained about."""
+        return self.complaints.decode(errors="replace").strip().rpartition("\n")[2]
+
     async def close(self) -> None:
         """Let go of the connection. Safe to call twice."""
         self.writer.close()

@@ -66,9 +66,14 @@ class Docker:
             # The other way round the engine waits for us to read.
             await attached.close()
             await asyncio.to_thread(container.remove)
+            settle()
+
+        def settle() -> None:
             forget_common_directory(self.plan.root)
 
-        return Channel(attached.reader, attached.writer, end, container.out_of_memory)
+        return Channel(
+            attached.reader, attached.writer, end, container.out_of_memory, settle, attached.said
+        )
 
 
 def _environment(plan: Plan) -> dict[str, str]:

@@ -20,6 +20,8 @@ class Channel:
     it (cgroup, container, mounts). Safe to call twice."""
     out_of_memory: Callable[[], bool] = lambda: False
     """Whether the kernel has killed something for memory since the last call."""
+    settle: Callable[[], None] = lambda: None
+    """A command has ended: undo what it could change and must not have changed."""
     complaint: Callable[[], str] = lambda: ""
     """What the backend said about an end of its own, in a line; empty where it said nothing."""
 

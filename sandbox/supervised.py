@@ -170,6 +170,7 @@ class Supervised:
             await finished(conversation.kill(job))
         except asyncio.CancelledError:
             await finished(conversation.kill(job))
+            conversation.channel.settle()
             raise
         completed = self._completed(conversation, job, timed_out)
         if job.end and job.end.left:
@@ -189,6 +190,7 @@ class Supervised:
         self, conversation: Conversation, job: Job, timed_out: bool = False
     ) -> Completed:
         """What the host knows of a job that is over."""
+        conversation.channel.settle()
         end = job.end or End(-signal.SIGKILL)
         memory = conversation.channel.out_of_memory()
         too_much = f"more than {self.limits.memory_mb} MB of memory"
