@@ -94,8 +94,9 @@ async def test_without_a_network_there_is_no_proxy(tmp_path: Path) -> None:
     assert "proxy" not in done.stdout.lower()
 
 
-async def test_a_fresh_sandbox_has_the_network_too(online: Sandbox, host: Listener) -> None:
-    url = f"http://files.localhost:{host.port}/"
-    assert (await online.run(["curl", "-sS", url])).stdout == "hello"
+async def test_a_relay_that_was_killed_comes_back(online: Sandbox, host: Listener) -> None:
+    command = ["curl", "-sS", f"http://files.localhost:{host.port}/"]
+    assert (await online.run(command)).stdout == "hello"
     await online.run(["bash", "-c", "kill -9 -1"])
-    assert (await online.run(["curl", "-sS", url])).stdout == "hello"
+    # The next command may be faster than the news of the relay's death.
+    assert "hello" in [(await online.run(command)).stdout for _ in range(3)]
