@@ -7,7 +7,7 @@ from tools.misses import hit
 from tools.page import split, whole, window
 from tools.preview import diff
 from tools.ripgrep import names
-from tools.textfile import LARGEST, TextFile, load, missing, opened, relative, save
+from tools.textfile import LARGEST, TextFile, load, missing, opened, save
 from tools.tool import Context, tool
 
 
@@ -71,7 +71,7 @@ async def list_files(context: Context, path: str = ".") -> str:
         context: The workspace.
         path: Relative to the workspace.
     """
-    listed = await names(context, relative(path, context.root))
+    listed = await names(context, path)
     return "\n".join(listed) if listed else f"[no files in {path}]"
 
 

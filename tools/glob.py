@@ -3,7 +3,7 @@
 import re
 
 from tools.ripgrep import names
-from tools.textfile import relative
+from tools.textfile import inside, relative
 from tools.tool import Context, tool
 
 _NOT_GIT = "--glob=!.git/"
@@ -18,7 +18,7 @@ async def glob(context: Context, pattern: str, path: str = ".") -> str:
         pattern: Such as *.py, src/**/test_*.py or *.{js,ts}.
         path: Folder, relative to the workspace.
     """
-    folder = relative(path, context.root)
+    folder = inside(path, context.root)
     anchored = _anchored(relative(pattern, context.root), folder)
     fitting = await names(context, folder, ["--hidden", f"--glob={anchored}", _NOT_GIT])
     # A glob also finds what git ignores, so that is asked for by itself.
@@ -29,6 +29,7 @@ async def glob(context: Context, pattern: str, path: str = ".") -> str:
 
 def _anchored(pattern: str, folder: str) -> str:
     """The pattern as one of the workspace; ripgrep knows no other folder."""
-    pattern = pattern.removeprefix("./")
-    above = "" if folder == "." else re.sub(r"([*?\[\]{}!\\])", r"\\\1", folder.strip("/")) + "/"
+    # What is invisible at the end of a glob counts for nothing there, a wildcard counts.
+    pattern = pattern.removeprefix("./").replace("\n", "?")
+    above = "" if folder == "." else re.sub(r"([*?\[\]{}!\\])", r"\\\1", folder) + "/"
     return f"/{above}{pattern.lstrip('/')}" if "/" in pattern else pattern

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from tools.call import ToolError
 from tools.ripgrep import ripgrep
-from tools.textfile import relative
 from tools.tool import Context, tool
 
 _COLUMNS = 300
@@ -38,8 +37,7 @@ async def search(
     ]  # fmt: skip
     options += ["--fixed-strings"] if literal else []
     options += [f"--type={kind.removeprefix('.')}"] if kind else []
-    place = relative(path, context.root)
-    found = await ripgrep(context, place, [*options, "-e", pattern])
+    found = await ripgrep(context, path, [*options, "-e", pattern])
     return "\n".join(_lines(found)) or "[no matches]"
 
 

@@ -2,7 +2,8 @@
 
 from sandbox.interpreter import grammars_at
 from tools.call import ToolError
-from tools.textfile import missing, relative
+from tools.ripgrep import dashed
+from tools.textfile import inside, missing
 from tools.tool import Context, tool
 
 _SECONDS = 60.0
@@ -19,11 +20,11 @@ async def symbols(context: Context, name: str = "", path: str = ".") -> str:
         name: Of a function, class, method or the like; Class.method works too.
         path: File or folder, relative to the workspace.
     """
-    place, sandbox = relative(path, context.root), context.sandbox
-    if any("\0" in word or word.startswith("-") for word in (name, place)):
-        raise ToolError("A name or path must not hold a NUL or begin with -; use ./ before a path.")
+    place, sandbox = inside(path, context.root), context.sandbox
+    if "\0" in name:
+        raise ToolError("A name must not hold a NUL.")
     script = [sandbox.base, "-I", "-S", "-B", f"{sandbox.lent}/symbols.py"]
-    words = [grammars_at(sandbox.lent), place, *([name] if name else [])]
+    words = [grammars_at(sandbox.lent), dashed(place), *([name] if name else [])]
     completed = await sandbox.run([*script, *words], seconds=_SECONDS)
     if completed.timed_out:
         raise ToolError("That took too long; name a file or a smaller folder with path.")

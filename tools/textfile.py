@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sandbox.mounts import WORKDIR
-from sandbox.tree import Tree, TreeError
+from sandbox.tree import Tree, TreeError, name
 from tools.call import ToolError
 
 LARGEST = 2**24
@@ -102,6 +102,18 @@ def relative(path: str, root: Path) -> str:
     return path
 
 
+def inside(path: str, root: Path) -> str:
+    """The same without detours, for a program that runs in the workspace.
+
+    Raises:
+        ToolError: it leads out, or cannot name a file at all.
+    """
+    try:
+        return name(relative(path, root))
+    except TreeError as error:
+        raise ToolError(str(error)) from error
+
+
 def opened(path: str, root: Path) -> tuple[BinaryIO, int]:
     """A file of the workspace, open for reading, and its size in bytes.
 
@@ -167,7 +179,7 @@ def missing(path: str) -> ToolError:
 
 def binary(path: str, data: bytes, size: int) -> ToolError:
     """What to say of a file that is no text; `data` are its first bytes."""
-    kind = next((f"{name}, " for start, name in _KINDS if data.startswith(start)), "")
+    kind = next((f"{what}, " for start, what in _KINDS if data.startswith(start)), "")
     look = f"od -A d -t x1z -v -- {shlex.quote(path)} | head -n 20"
     return ToolError(
         f"{path} is not a text file ({kind}{size} bytes). To look at it: shell `{look}`."

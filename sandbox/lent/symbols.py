@@ -87,7 +87,8 @@ class Source:
     @property
     def shown(self) -> str:
         """The path, on one line."""
-        return self.path.removeprefix("./").replace("\n", "\\n")
+        shown = os.fsencode(self.path).decode("utf-8", "replace")
+        return shown.removeprefix("./").replace("\n", "\\n")
 
     def line(self, number: int) -> str:
         """The text of a line, counted from 1."""

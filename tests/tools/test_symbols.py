@@ -101,11 +101,10 @@ async def test_what_cannot_be_read(context: Context, call: Call) -> None:
     assert "4-4: def g(): pass" in (await call("symbols", path="broken.py")).text
     for name in ("pipe.py", "large.py"):
         assert "[nothing is defined in" in (await call("symbols", path=name)).text
-    for path in ("missing", "../missing", "/etc/missing"):
+    for path, problem in (("missing", "There is no file missing"), ("../x", "leads out")):
         observation = await call("symbols", path=path)
-        assert (observation.ok, f"There is no file {path}" in observation.text) == (False, True)
+        assert (observation.ok, problem in observation.text) == (False, True)
     assert "must not hold a NUL" in (await call("symbols", name="a\0b")).text
-    assert "begin with -" in (await call("symbols", name="-x")).text
 
 
 async def test_the_workspace_gives_no_code_to_the_script(context: Context, call: Call) -> None:
