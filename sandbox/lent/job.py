@@ -185,8 +185,8 @@ def _spawn(order: Order, settings: Settings, path: bytes, pipes: tuple[int, int,
     Raises:
         OSError: of both.
     """
-    if settings.landlock:
-        return _fork(order, path, pipes)
+    if not settings.alone:  # No namespace ends with us.
+        return _fork(order, path, pipes, scoped=settings.landlock)
     return os.posix_spawn(
         path,
         order.argv,
@@ -198,8 +198,8 @@ def _spawn(order: Order, settings: Settings, path: bytes, pipes: tuple[int, int,
     )
 
 
-def _fork(order: Order, path: bytes, pipes: tuple[int, int, int]) -> int:
-    """The same for a child that has to do more than `os.posix_spawn` can."""
+def _fork(order: Order, path: bytes, pipes: tuple[int, int, int], *, scoped: bool) -> int:
+    """The same for a child that does more than `os.posix_spawn` can: it dies when we do."""
     pid = os.fork()
     if pid:
         return pid
@@ -210,7 +210,8 @@ def _fork(order: Order, path: bytes, pipes: tuple[int, int, int]) -> int:
         os.setsid()
         kernel.release_signals()
         kernel.die_with_parent()
-        kernel.scope_signals()
+        if scoped:
+            kernel.scope_signals()
         os.execve(path, order.argv, order.env)  # noqa: S606
     except BaseException as error:  # noqa: BLE001 - a child must never go on as a supervisor
         reason = str(error)

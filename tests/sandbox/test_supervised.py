@@ -1,6 +1,7 @@
 """Commands through a supervisor, without any sandbox around it: what holds for every backend."""
 
 import asyncio
+import os
 import random
 import sys
 import time
@@ -24,6 +25,11 @@ async def bare(tmp_path: Path) -> AsyncIterator[Supervised]:
     sandbox = Supervised(tmp_path, Bare(tmp_path, _LIMITS), _LIMITS)
     yield sandbox
     await sandbox.close()
+
+
+def _mark(number: int) -> str:
+    """Seconds to sleep that nobody else sleeps; not even another run of these tests."""
+    return f"{27183 + number}.{os.getpid()}"
 
 
 def _alive(mark: str) -> int:
@@ -165,33 +171,33 @@ async def test_output_is_cut_in_the_middle(bare: Supervised) -> None:
 
 
 async def test_a_command_that_takes_too_long(bare: Supervised) -> None:
-    script = "echo begun; setsid sleep 27183.1 & (setsid sleep 27183.1 &) ; sleep 27183.1"
+    script = f"echo begun; setsid sleep {_mark(1)} & (setsid sleep {_mark(1)} &) ; sleep {_mark(1)}"
     ended = await bare.run(["sh", "-c", script], seconds=0.5)
     assert ended.timed_out
     assert ended.stdout == "begun\n"
     assert ended.exit_code == -9
     assert 0.5 <= ended.seconds < 2
-    assert _alive("27183.1") == 0
+    assert _alive(_mark(1)) == 0
 
 
 async def test_what_is_left_running_is_killed_and_not_waited_for(bare: Supervised) -> None:
     began = time.monotonic()
-    script = "sleep 27183.2 & setsid sleep 27183.2 & (setsid sleep 27183.2 &); echo done"
+    script = f"sleep {_mark(2)} & setsid sleep {_mark(2)} & (setsid sleep {_mark(2)} &); echo done"
     ended = await bare.run(["sh", "-c", script])
     assert ended.stdout == "done\n"
     assert time.monotonic() - began < 5
-    assert _alive("27183.2") == 0
+    assert _alive(_mark(2)) == 0
 
 
 async def test_two_at_once(bare: Supervised) -> None:
     """The end of one does not touch the other, nor what the other has put aside."""
-    long = asyncio.create_task(bare.run(["sh", "-c", "sleep 27183.3 & sleep 0.6; kill -0 $!"]))
-    await _until("27183.3", 2)
-    assert (await bare.run(["sh", "-c", "(sleep 27183.4 &)"])).ok
-    assert _alive("27183.4") == 0
-    assert _alive("sleep\00027183.3") == 1
+    long = asyncio.create_task(bare.run(["sh", "-c", f"sleep {_mark(3)} & sleep 0.6; kill -0 $!"]))
+    await _until(_mark(3), 2)
+    assert (await bare.run(["sh", "-c", f"(sleep {_mark(4)} &)"])).ok
+    assert _alive(_mark(4)) == 0
+    assert _alive(f"sleep\000{_mark(3)}") == 1
     assert (await long).ok
-    assert _alive("27183.3") == 0
+    assert _alive(_mark(3)) == 0
 
 
 async def test_many_at_once(bare: Supervised) -> None:
@@ -269,11 +275,11 @@ async def test_what_nobody_reads_is_capped(tmp_path: Path) -> None:
 
 
 async def test_a_sandbox_that_is_closed_leaves_nothing(bare: Supervised) -> None:
-    process = await bare.start(["sh", "-c", "setsid sleep 27183.5 & sleep 27183.5"])
-    running = asyncio.create_task(bare.run(["sleep", "27183.5"]))
-    await _until("27183.5", 4)
+    process = await bare.start(["sh", "-c", f"setsid sleep {_mark(5)} & sleep {_mark(5)}"])
+    running = asyncio.create_task(bare.run(["sleep", _mark(5)]))
+    await _until(_mark(5), 4)
     await bare.close()
-    assert _alive("27183.5") == 0
+    assert _alive(_mark(5)) == 0
     with pytest.raises(SandboxBroken, match="closed"):
         await running
     with pytest.raises(SandboxBroken, match="closed"):
@@ -287,7 +293,7 @@ async def test_a_sandbox_that_is_closed_leaves_nothing(bare: Supervised) -> None
 
 async def test_cancelled_at_any_moment_it_leaves_nothing(bare: Supervised) -> None:
     moments = random.Random(5)
-    script = "setsid sleep 27183.6 & sleep 27183.6"
+    script = f"setsid sleep {_mark(6)} & sleep {_mark(6)}"
     for attempt in range(60):
         running = asyncio.create_task(bare.run(["sh", "-c", script], stdin=b"x" * 100_000))
         if attempt % 2:
@@ -300,7 +306,7 @@ async def test_cancelled_at_any_moment_it_leaves_nothing(bare: Supervised) -> No
         async with asyncio.timeout(5):
             await asyncio.wait([running])
         assert running.cancelled()
-        assert _alive("27183.6") == 0
+        assert _alive(_mark(6)) == 0
     assert (await bare.run(["true"])).ok
 
 
@@ -308,7 +314,7 @@ async def test_a_start_that_is_given_up(tmp_path: Path) -> None:
     """It serves the next command; or it is ended with the sandbox."""
     for attempt in range(12):
         sandbox = Supervised(tmp_path, Bare(tmp_path, _LIMITS), _LIMITS)
-        running = asyncio.create_task(sandbox.run(["sleep", "27183.7"]))
+        running = asyncio.create_task(sandbox.run(["sleep", _mark(7)]))
         await asyncio.sleep(0.003 * attempt)
         running.cancel()
         await asyncio.wait([running])
@@ -316,15 +322,17 @@ async def test_a_start_that_is_given_up(tmp_path: Path) -> None:
         if attempt % 2:
             assert (await sandbox.run(["true"])).ok
         await sandbox.close()
-        assert _alive("27183.7") == 0
+        assert _alive(_mark(7)) == 0
 
 
 async def test_a_supervisor_that_dies_is_replaced_once(bare: Supervised, tmp_path: Path) -> None:
-    process = await bare.start(["sleep", "27183.8"])
+    process = await bare.start(["sleep", _mark(8)])
+    assert (await bare.run(["true"])).ok
     script = "test -e died || { touch died; kill -9 $PPID; sleep 5; }; echo alive"
     assert (await bare.run(["sh", "-c", script])).stdout == "alive\n"
     with pytest.raises(SandboxBroken, match="by itself"):
         await process.wait()
+    await _until(_mark(8), 0)
     with pytest.raises(SandboxBroken, match="by itself"):
         await bare.run(["sh", "-c", "kill -9 $PPID; exec sleep 1"])
     assert (await bare.run(["true"])).ok
@@ -342,9 +350,10 @@ async def test_signals_do_not_end_the_supervisor(bare: Supervised) -> None:
 
 async def test_a_supervisor_that_stands_still(bare: Supervised) -> None:
     began = time.monotonic()
-    ended = await bare.run(["sh", "-c", "kill -STOP $PPID; sleep 27183.9"], seconds=0.3)
+    ended = await bare.run(["sh", "-c", f"kill -STOP $PPID; exec sleep {_mark(9)}"], seconds=0.3)
     assert ended.timed_out
     assert time.monotonic() - began < 10
+    await _until(_mark(9), 0)
     assert (await bare.run(["true"])).ok
 
 
@@ -397,13 +406,14 @@ async def test_a_storm_of_processes(bare: Supervised) -> None:
         "def bear(depth):\n"
         "    for _ in range(3):\n"
         "        if depth and os.fork() == 0:\n"
-        "            os.setsid(); bear(depth - 1); os.execv('/bin/sleep', ['sleep', '27184.1'])\n"
+        "            os.setsid(); bear(depth - 1)\n"
+        f"            os.execv('/bin/sleep', ['sleep', '{_mark(11)}'])\n"
         "bear(4)\n"
         "print('done', flush=True)\n"
     )
     ended = await bare.run([sys.executable, "-c", script])
     assert ended.stdout == "done\n"
-    assert _alive("27184.1") == 0
+    assert _alive(_mark(11)) == 0
     assert (await bare.run(["true"])).ok
 
 
