@@ -8,6 +8,7 @@ import asyncio
 import os
 import socket
 import sys
+import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +51,7 @@ class Bare:
     workdir: str = field(init=False, default="")
     base: str = field(init=False, default=os.path.realpath(sys.executable))
     lent: str = str(_LENT)
+    grammars: str = field(init=False, default=sysconfig.get_path("platlib"))
     environment: Mapping[str, str] = field(init=False, default_factory=dict[str, str])
     settings: Mapping[str, object] = field(init=False, default_factory=dict[str, object])
 

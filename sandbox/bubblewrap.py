@@ -17,7 +17,7 @@ from typing import cast
 
 from sandbox import mounts
 from sandbox.cgroup import Cgroup, Controllers
-from sandbox.interpreter import Interpreter
+from sandbox.interpreter import GRAMMARS, Interpreter
 from sandbox.launch import Channel, supervisor
 from sandbox.limits import Limits
 from sandbox.network import Network
@@ -50,6 +50,7 @@ class Bubblewrap:
     name: str = "bubblewrap"
     workdir: str = mounts.WORKDIR
     lent: str = mounts.LENT
+    grammars: str = GRAMMARS
     python: str = field(init=False)
     base: str = field(init=False)
     environment: Mapping[str, str] = field(init=False)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from sandbox.attached import Attached
 from sandbox.container import HOME, OURS, PROXY, WORKDIR, Container, Plan
 from sandbox.conversation import finished
-from sandbox.interpreter import LENT
+from sandbox.interpreter import GRAMMARS, LENT
 from sandbox.launch import Channel
 from sandbox.network import RELAY_PORT
 from sandbox.protected import forget_common_directory
@@ -29,6 +29,7 @@ class Docker:
     workdir: str = WORKDIR
     base: str = "python3"
     lent: str = OURS
+    grammars: str = GRAMMARS
     python: str = field(init=False, default="")
     environment: Mapping[str, str] = field(init=False, default_factory=dict[str, str])
     settings: Mapping[str, object] = field(init=False, default_factory=dict[str, object])

@@ -150,12 +150,6 @@ def grammars() -> dict[str, Path]:
     return _parts(tuple(f"tree-sitter{name}" for name in _GRAMMARS))
 
 
-def grammars_at(lent: str) -> str:
-    """Where they are inside of a sandbox that has our scripts at `lent`."""
-    ours = Path(__file__).parent / "lent"
-    return sysconfig.get_path("platlib") if lent == str(ours) else GRAMMARS
-
-
 def _parts(names: tuple[str, ...]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for name in names:

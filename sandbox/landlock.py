@@ -23,7 +23,7 @@ from typing import cast
 from sandbox import mounts, refusals, seccomp
 from sandbox.cgroup import Controllers
 from sandbox.delete import delete
-from sandbox.interpreter import Interpreter
+from sandbox.interpreter import GRAMMARS, Interpreter
 from sandbox.launch import Channel, entry
 from sandbox.limits import Limits
 from sandbox.protected import forget_common_directory, parts
@@ -82,6 +82,7 @@ class Landlock:
     python: str = field(init=False)
     base: str = field(init=False)
     lent: str = str(Path(__file__).parent / "lent")
+    grammars: str = field(init=False)
     environment: Mapping[str, str] = field(init=False)
     settings: Mapping[str, object] = field(init=False)
     _private: Path = field(init=False)
@@ -94,6 +95,7 @@ class Landlock:
         self._putback = PutBack(self.root, parts(self.root, self.readonly))
         self.workdir = str(self.root)
         self.base = self.interpreter.supervisor
+        self.grammars = self._moved(GRAMMARS)
         self.python = self._moved(self.interpreter.python)
         self.environment = self._environment()
         limits = self.limits

@@ -40,6 +40,8 @@ class Launch(Protocol):
     lent: str
     """The folder inside where `sandbox/lent/` is, read-only; its path differs between backends but
     ends in `/sandbox/lent`, since our scripts import each other as `sandbox.lent.frames`."""
+    grammars: str
+    """The folder inside where tree-sitter and its grammars are, for `lent/symbols.py`."""
     environment: Mapping[str, str]
     """What every command finds in its environment."""
     settings: Mapping[str, object]

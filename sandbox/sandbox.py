@@ -65,6 +65,8 @@ class Sandbox(Protocol):
     """The interpreter that our own scripts run in, inside; never one of the workspace's."""
     lent: str
     """The folder inside where our own scripts (`sandbox/lent/`) are, read-only."""
+    grammars: str
+    """The folder inside where tree-sitter and its grammars are, for `lent/symbols.py`."""
 
     async def run(
         self,

@@ -46,6 +46,7 @@ class Supervised:
         self.base = launch.base
         self.base = launch.base
         self.lent = launch.lent
+        self.grammars = launch.grammars
         self._launch = launch
         self._refusals = refusals
         self._conversation: asyncio.Task[Conversation] | None = None

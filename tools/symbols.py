@@ -1,6 +1,5 @@
 """Definitions and references in the workspace's code."""
 
-from sandbox.interpreter import grammars_at
 from tools.call import ToolError
 from tools.ripgrep import dashed
 from tools.textfile import inside, missing
@@ -24,7 +23,7 @@ async def symbols(context: Context, name: str = "", path: str = ".") -> str:
     if "\0" in name:
         raise ToolError("A name must not hold a NUL.")
     script = [sandbox.base, "-I", "-S", "-B", f"{sandbox.lent}/symbols.py"]
-    words = [grammars_at(sandbox.lent), dashed(place), *([name] if name else [])]
+    words = [sandbox.grammars, dashed(place), *([name] if name else [])]
     completed = await sandbox.run([*script, *words], seconds=_SECONDS)
     if completed.timed_out:
         raise ToolError("That took too long; name a file or a smaller folder with path.")
