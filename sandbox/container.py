@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from sandbox import owner
-from sandbox.image import Choice, Image, connected, engine_socket
+from sandbox.choice import Choice
+from sandbox.image import Image, connected, engine_socket
 from sandbox.interpreter import GRAMMARS, LENT, grammars, lent, ripgrep
 from sandbox.launch import supervisor
 from sandbox.limits import Limits
+from sandbox.network import Network
 from sandbox.protected import EMPTY, Part, parts
 from sandbox.sandbox import SandboxBroken
 from sandbox.seccomp import profile
@@ -45,8 +47,8 @@ class Plan:
     image: Image
     limits: Limits
     readonly: tuple[Path, ...] = ()
-    proxy: Path | None = None
-    """The unix socket of the network's proxy."""
+    network: Network | None = None
+    """What of it may be reached, by its proxy's unix socket."""
     stage: int | None = None
     """The warden's number of a copy-on-write workspace."""
 
@@ -99,7 +101,7 @@ class Container:
         plan = self.plan
         workspace = str(plan.root) if plan.stage is None else plan.stage
         places = [(part.path, part.readonly) for part in inner]
-        lends = [] if plan.proxy is None else [(str(plan.proxy), PROXY)]
+        lends = [(str(plan.network.socket), PROXY)] if plan.network else []
         try:
             warden().ask("bring", pid, workspace, places, lends)
         except Denied as error:
@@ -152,8 +154,8 @@ class Container:
         for part in inner:
             source = str(plan.root / part.path)
             mounts.append(Mount(f"{WORKDIR}/{part.path}", source, "bind", part.readonly))
-        if plan.proxy is not None:
-            mounts.append(Mount(PROXY, str(plan.proxy), "bind"))
+        if plan.network:
+            mounts.append(Mount(PROXY, str(plan.network.socket), "bind"))
         return mounts
 
     def remove(self) -> None:

@@ -8,16 +8,22 @@ the size of a workspace that is the user's own folder is not limited.
 """
 
 import asyncio
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from sandbox.attached import Attached
+from sandbox.choice import Choice
 from sandbox.container import HOME, OURS, PROXY, WORKDIR, Container, Plan
 from sandbox.conversation import finished
+from sandbox.image import Image, inspect
 from sandbox.interpreter import GRAMMARS, LENT
 from sandbox.launch import Channel
-from sandbox.network import RELAY_PORT
+from sandbox.limits import Limits
 from sandbox.protected import forget_common_directory
+from sandbox.sandbox import SandboxBroken, SandboxUnavailable
+from sandbox.supervised import Supervised
 
 
 @dataclass
@@ -43,7 +49,7 @@ class Docker:
             "watch_memory_mb": 0,
             "rlimits": {"fsize": self.plan.limits.file_mb * 2**20},
             "watch_disk": self.plan.stage is None,
-            "proxy": "" if self.plan.proxy is None else PROXY,
+            "proxy": PROXY if self.plan.network else "",
         }
 
     async def start(self) -> Channel:
@@ -77,9 +83,72 @@ class Docker:
         )
 
 
+_proven: dict[Choice, Image] = {}
+"""What is known of those whose canary lived in this process."""
+_CANARY = """
+import importlib.util, sys
+open("canary", "x").write("alive")
+print(sys.executable, importlib.util.find_spec("pytest") is not None)
+"""
+
+
+async def proven(choice: Choice) -> Image:
+    """Run one command in a container of the image, once; what is known of it then.
+
+    Raises:
+        SandboxUnavailable: it does not work; a sentence to show.
+    """
+    try:
+        if choice not in _proven:
+            image = await asyncio.to_thread(inspect, choice)
+            _proven[choice] = await _tried(choice, image)
+    except SandboxBroken as error:
+        reason = " ".join(str(error).split())
+        if "executable file not found" in reason:
+            raise SandboxUnavailable(
+                f"No sandbox: the image {choice.image} has no python3; choose one that has."
+            ) from error
+        raise SandboxUnavailable(
+            f"No sandbox: Docker does not work here ({reason.rstrip('.')}); "
+            f"make `docker run --rm {choice.image} python3 -V` work."
+        ) from error
+    return _proven[choice]
+
+
+def known(choice: Choice) -> Image:
+    """What `proven` found.
+
+    Raises:
+        SandboxUnavailable: it was not asked.
+    """
+    if choice not in _proven:
+        raise SandboxUnavailable(f"No sandbox: the image {choice.image} was not tried before.")
+    return _proven[choice]
+
+
+async def _tried(choice: Choice, image: Image) -> Image:
+    with tempfile.TemporaryDirectory(prefix="assistant-canary-") as folder:
+        limits = Limits(seconds=20)
+        sandbox = Supervised(
+            Path(folder), Docker(Plan(Path(folder), choice, image, limits)), limits
+        )
+        try:
+            # An image that has pytest must not be asked about ours.
+            completed = await sandbox.run(["python3", "-c", _CANARY], env={"PYTHONPATH": ""})
+        finally:
+            await sandbox.close()
+        python, _, pytest = completed.stdout.strip().rpartition(" ")
+        if not completed.ok or not python:
+            raise SandboxBroken(completed.stderr or f"exit code {completed.exit_code}")
+        if not Path(folder, "canary").exists():
+            raise SandboxUnavailable(
+                "No sandbox: Docker's engine does not see the files of this machine; "
+                "use one that runs here."
+            )
+    return replace(image, python=python, pytest=pytest == "True")
+
+
 def _environment(plan: Plan) -> dict[str, str]:
-    proxy = f"http://127.0.0.1:{RELAY_PORT}"
-    names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
     return {
         # An image's own pytest comes before ours.
         "PATH": f"{plan.image.path}:/opt/bin",
@@ -93,5 +162,5 @@ def _environment(plan: Plan) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         **({} if plan.image.pytest else {"PYTHONPATH": LENT}),
-        **({} if plan.proxy is None else dict.fromkeys(names, proxy)),
+        **(plan.network.environment if plan.network else {}),
     }

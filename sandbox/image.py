@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from sandbox import owner
+from sandbox.choice import Choice
 from sandbox.sandbox import SandboxBroken, SandboxUnavailable
 
 if TYPE_CHECKING:
@@ -15,15 +16,6 @@ if TYPE_CHECKING:
 _TIMEOUT = 60
 """Seconds that the engine may take to answer."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What the user chose."""
-
-    image: str = "python:3.11-slim"
-    runtime: str = ""
-    """`runsc` is gVisor; empty is the engine's own choice."""
 
 
 @dataclass(frozen=True)
