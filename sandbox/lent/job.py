@@ -71,8 +71,7 @@ class Job:
             self.input = -1
             if isinstance(error, NotRunnable) or error.errno in _SHORTAGE:
                 raise
-            code = 127 if error.errno == errno.ENOENT else 126
-            raise NotRunnable(code, str(error.strerror)) from error
+            raise _unable(error) from error
         for file in set(theirs):
             os.close(file)
         for file in (*self.pipes, self.input):
@@ -159,6 +158,11 @@ class Job:
         return data
 
 
+def _unable(error: OSError) -> NotRunnable:
+    """As a shell puts it."""
+    return NotRunnable(127 if error.errno == errno.ENOENT else 126, str(error.strerror))
+
+
 def _find(name: bytes, env: dict[bytes, bytes]) -> bytes:
     """The file to execute, as PATH has it.
 
@@ -203,7 +207,7 @@ def _fork(order: Order, path: bytes, pipes: tuple[int, int, int], *, scoped: boo
     pid = os.fork()
     if pid:
         return pid
-    reason = ""
+    failure = NotRunnable(126, "")
     try:
         for place, file in enumerate(pipes):
             os.dup2(file, place)
@@ -213,8 +217,10 @@ def _fork(order: Order, path: bytes, pipes: tuple[int, int, int], *, scoped: boo
         if scoped:
             kernel.scope_signals()
         os.execve(path, order.argv, order.env)  # noqa: S606
+    except OSError as error:
+        failure = _unable(error)
     except BaseException as error:  # noqa: BLE001 - a child must never go on as a supervisor
-        reason = str(error)
+        failure = NotRunnable(126, repr(error))
     finally:
-        os.write(2, order.argv[0][:200] + b": " + reason.encode(errors="replace") + b"\n")
-        os._exit(126)
+        os.write(2, order.argv[0][:200] + f": {failure.reason}\n".encode(errors="replace"))
+        os._exit(failure.code)
