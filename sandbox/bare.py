@@ -25,7 +25,9 @@ _PATIENCE = 3.0
 
 def _environment(python: str) -> dict[str, str]:
     return {
-        "PATH": f"{Path(python).parent}:/usr/local/bin:/usr/bin:/bin",
+        # Last comes where our `rg` is, for tools that search.
+        "PATH": f"{Path(python).parent}:/usr/local/bin:/usr/bin:/bin:"
+        f"{sysconfig.get_path('scripts')}",
         "HOME": os.environ.get("HOME", "/"),
         "USER": os.environ.get("USER", "user"),
         "LANG": "C.UTF-8",

@@ -31,6 +31,7 @@ class Hostile:
     python: str = ""
     base: str = ""
     lent: str = ""
+    grammars: str = ""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     settings: Mapping[str, object] = field(default_factory=dict[str, object])
     started: int = 0
