@@ -1,5 +1,6 @@
 """Choosing a sandbox: a canary runs once, and where it dies nothing else may run."""
 
+import asyncio
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -12,10 +13,15 @@ from sandbox import mounts
 from sandbox.bare import Bare
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.cgroup import Controllers, controllers
+from sandbox.choice import Choice
+from sandbox.container import Plan
+from sandbox.docker import Docker, known, proven
 from sandbox.interpreter import resolve, ripgrep
+from sandbox.landlock import RESIDUAL, Landlock, missing
 from sandbox.launch import Launch
 from sandbox.limits import Limits
 from sandbox.network import Network
+from sandbox.planted import Planted
 from sandbox.sandbox import Sandbox, SandboxBroken, SandboxUnavailable
 from sandbox.stage import stage_of
 from sandbox.supervised import Supervised
@@ -23,7 +29,7 @@ from sandbox.warden.client import warden
 from sandbox.wish import Wish
 
 _OLDEST = "0.8"
-_DEFAULT = Limits()
+_DEFAULT, _CHOICE = Limits(), Choice()
 _proven: set[str] = set()
 """The programs whose canary lived, in this process."""
 
@@ -32,8 +38,8 @@ _proven: set[str] = set()
 class Backend:
     """One way to keep commands from doing harm."""
 
-    canary: Callable[[], Awaitable[str | None]]
-    """None where it works here, else the sentence to show."""
+    canary: Callable[..., Awaitable[str | None]]
+    """None where it works here, else the sentence to show; takes a `Choice`, or the default."""
     launch: Callable[[Wish], Launch]
     """How the supervisor of one workspace is started.
 
@@ -54,7 +60,7 @@ async def canary() -> str | None:
     return await _canary()
 
 
-async def _canary() -> str | None:
+async def _canary(choice: Choice = _CHOICE) -> str | None:
     """The same for bubblewrap."""
     if sys.platform != "linux":
         return (
@@ -122,7 +128,70 @@ def _described() -> str:
     return ", ".join(parts)
 
 
-async def _always() -> str | None:
+async def _docker_canary(choice: Choice = _CHOICE) -> str | None:
+    try:
+        await proven(choice)
+    except SandboxUnavailable as error:
+        return str(error)
+    return None
+
+
+async def _landlock_canary(choice: Choice = _CHOICE) -> str | None:
+    lack = missing()
+    if lack:
+        return f"No sandbox: Landlock does not work here ({lack}); use bubblewrap or Docker."
+    if "landlock" in _proven:
+        return None
+    with tempfile.TemporaryDirectory(prefix="assistant-canary-") as folder:
+        wish = Wish(Path(folder), Limits(seconds=20), own_python=False)
+        sandbox = Supervised(wish.root, _landlock(wish), wish.limits)
+        try:
+            completed = await sandbox.run(["/bin/sh", "-c", f"cat {folder}/../*; echo alive"])
+        except SandboxBroken as error:
+            return f"No sandbox: Landlock does not work here ({error}); use bubblewrap or Docker."
+        finally:
+            await sandbox.close()
+    if completed.stdout != "alive\n":
+        return "No sandbox: Landlock does not hold here; use bubblewrap or Docker."
+    _proven.add("landlock")
+    return None
+
+
+def _docker(wish: Wish) -> Docker:
+    return Docker(
+        Plan(
+            wish.root,
+            wish.choice,
+            known(wish.choice),
+            wish.limits,
+            wish.readonly,
+            wish.network,
+            wish.stage,
+        )
+    )
+
+
+def _landlock(wish: Wish) -> Landlock:
+    if wish.stage is not None:
+        raise SandboxUnavailable(
+            "No sandbox: Landlock cannot show a copy-on-write workspace; use bubblewrap."
+        )
+    if wish.network is not None:
+        raise SandboxUnavailable(
+            "No network: Landlock cannot keep commands to a list of domains; use bubblewrap or "
+            "Docker, or allow no domain."
+        )
+    return Landlock(
+        wish.root,
+        resolve(wish.root, str(wish.root), own=wish.own_python),
+        wish.limits,
+        _controllers(),
+        ripgrep(),
+        wish.readonly,
+    )
+
+
+async def _always(choice: Choice = _CHOICE) -> str | None:
     return None
 
 
@@ -134,9 +203,32 @@ def _bare(wish: Wish) -> Bare:
 
 BACKENDS: Mapping[str, Backend] = {
     "bubblewrap": Backend(_canary, _bubblewrap, _described),
+    "docker": Backend(_docker_canary, _docker, lambda: "docker, one container a workspace"),
+    "landlock": Backend(_landlock_canary, _landlock, lambda: f"reduced: {'; '.join(RESIDUAL)}"),
     "none": Backend(_always, _bare, lambda: "NO SANDBOX"),
 }
 """By name. `none` is only for who asks for it by this name."""
+AUTOMATIC = ("bubblewrap", "docker", "landlock")
+"""Which are tried where nobody asks for one."""
+
+
+async def _chosen(choice: Choice) -> Backend:
+    """The backend of this name, or the first that works.
+
+    Raises:
+        SandboxUnavailable: it does not work, or none does.
+    """
+    name = choice.backend
+    if name and name not in BACKENDS:
+        names = ", ".join(BACKENDS)
+        raise SandboxUnavailable(f"There is no sandbox called {name}; choose one of {names}.")
+    problems: list[str] = []
+    for each in (name,) if name else AUTOMATIC:
+        problem = await BACKENDS[each].canary(choice)
+        if not problem:
+            return BACKENDS[each]
+        problems.append(problem)
+    raise SandboxUnavailable(problems[0])
 
 
 async def open_sandbox(
@@ -146,11 +238,11 @@ async def open_sandbox(
     readonly: Sequence[Path] = (),
     own_python: bool = True,
     network: Network | None = None,
-    backend: str = "",
+    backend: str | Choice = "",
 ) -> Sandbox:
     """Open a sandbox on a workspace; for the parameters see `Wish`.
 
-    `backend`: its name; empty is the one whose canary lives.
+    `backend`: its name; empty is the first whose canary lives.
 
     Raises:
         SandboxUnavailable: no backend works here, or not for this workspace.
@@ -161,15 +253,14 @@ async def open_sandbox(
         if not root.is_dir():
             reason = f"No sandbox for {root}: it is not a folder; name one that exists."
             raise SandboxUnavailable(reason)
-    chosen = BACKENDS.get(backend or "bubblewrap")
-    if chosen is None:
-        known = ", ".join(BACKENDS)
-        raise SandboxUnavailable(f"There is no sandbox called {backend}; choose one of {known}.")
-    problem = await chosen.canary()
-    if problem:
-        raise SandboxUnavailable(problem)
-    wish = Wish(root, limits, tuple(readonly), own_python, network)
+    choice = Choice(backend) if isinstance(backend, str) else backend
+    chosen = await _chosen(choice)
+    wish = Wish(root, limits, tuple(readonly), own_python, network, choice=choice)
     if stage is not None:
         wish = replace(wish, stage=stage.number, origin=stage.origin)
     launch = chosen.launch(wish)
-    return Supervised(root, launch, limits, network.drain if network else lambda: ())
+    refusals = network.drain if network else lambda: ()
+    if stage is not None:  # Nothing of it is seen by the user's own programs.
+        return Supervised(root, launch, limits, refusals)
+    planted = await asyncio.to_thread(Planted, root)
+    return Supervised(root, launch, limits, refusals, planted.clean)

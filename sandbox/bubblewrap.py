@@ -21,7 +21,7 @@ from sandbox.interpreter import GRAMMARS, Interpreter
 from sandbox.launch import Channel, supervisor
 from sandbox.limits import Limits
 from sandbox.network import Network
-from sandbox.protected import forget_common_directory, parts
+from sandbox.protected import parts
 from sandbox.running import Running, in_memory
 from sandbox.sandbox import SandboxBroken
 from sandbox.seccomp import program
@@ -95,12 +95,8 @@ class Bubblewrap:
         async def end() -> None:
             writer.close()
             await running.end()
-            settle()
 
-        def settle() -> None:
-            forget_common_directory(self.root)
-
-        return Channel(reader, writer, end, group.out_of_memory, settle, running.complaint)
+        return Channel(reader, writer, end, group.out_of_memory, complaint=running.complaint)
 
     def command_line(self, place: str) -> tuple[list[str], list[tuple[str, str]]]:
         """The whole command line, and what of the workspace it takes from below `place`."""

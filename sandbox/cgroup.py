@@ -147,11 +147,10 @@ def _second_version(table: Sequence[Sequence[str]], paths: dict[str, str]) -> Pa
 
 def _enabled(base: Path) -> bool:
     """Whether groups below a v2 group have what we need, after trying to give it to them."""
-    for order in ("", "+cpu", "+memory +pids"):
-        with contextlib.suppress(OSError):
-            if order:
-                (base / "cgroup.subtree_control").write_text(order)
     with contextlib.suppress(OSError):
+        for name in {"cpu", "memory", "pids"} - _given(base):
+            with contextlib.suppress(OSError):
+                (base / "cgroup.subtree_control").write_text(f"+{name}")
         return {"memory", "pids"} <= _given(base)
     return False
 

@@ -22,6 +22,8 @@ from sandbox.sandbox import Process, SandboxBroken
 from sandbox.started import Started
 
 _CLOSED = "The sandbox was closed."
+_TIDYING, _LAST_TIDYING = 0.005, 2.0
+"""Seconds that tidying the workspace may take after a command, and at the end."""
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 """Ends of a command that was killed, and of a shell whose last command was."""
 _TOO_LARGE = (-signal.SIGXFSZ, 128 + signal.SIGXFSZ)
@@ -36,8 +38,13 @@ class Supervised:
         launch: Launch,
         limits: Limits,
         refusals: Callable[[], tuple[str, ...]] = lambda: (),
+        tidy: Callable[[float], None] = lambda seconds: None,
     ) -> None:
-        """`refusals`: the connections that were refused since it was called last."""
+        """`refusals`: the connections that were refused since it was called last.
+
+        `tidy` is called after each command, and in a thread at the end: it takes out of the
+        workspace what must not stay there, in so many seconds.
+        """
         self.root = root
         self.limits = limits
         self.name = launch.name
@@ -49,6 +56,7 @@ class Supervised:
         self.grammars = launch.grammars
         self._launch = launch
         self._refusals = refusals
+        self._tidy = tidy
         self._conversation: asyncio.Task[Conversation] | None = None
         self._closed = False
 
@@ -107,6 +115,7 @@ class Supervised:
         except (SandboxBroken, asyncio.CancelledError):
             return
         await conversation.end(_CLOSED)
+        await asyncio.to_thread(self._tidy, _LAST_TIDYING)
 
     def _order(
         self,
@@ -171,12 +180,16 @@ class Supervised:
             await finished(conversation.kill(job))
         except asyncio.CancelledError:
             await finished(conversation.kill(job))
-            conversation.channel.settle()
+            self._settle(conversation)
             raise
         completed = self._completed(conversation, job, timed_out)
         if job.end and job.end.left:
             await finished(conversation.end("What a command left running could not be killed."))
         return completed
+
+    def _settle(self, conversation: Conversation) -> None:
+        conversation.channel.settle()
+        self._tidy(_TIDYING)
 
     def _watch_disk(self, conversation: Conversation, job: Job) -> None:
         if self._launch.settings.get("watch_disk"):
@@ -191,7 +204,7 @@ class Supervised:
         self, conversation: Conversation, job: Job, timed_out: bool = False
     ) -> Completed:
         """What the host knows of a job that is over."""
-        conversation.channel.settle()
+        self._settle(conversation)
         end = job.end or End(-signal.SIGKILL)
         memory = conversation.channel.out_of_memory()
         too_much = f"more than {self.limits.memory_mb} MB of memory"

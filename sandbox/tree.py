@@ -122,17 +122,33 @@ class Tree:
             raise TreeError(f"{path} is not a regular file.")
         return os.fdopen(descriptor, "rb")
 
-    def write(self, path: str, data: bytes) -> None:
+    def names(self, path: str) -> list[str]:
+        """What is in a folder, following no link; nothing where there is none.
+
+        Raises:
+            TreeError: it cannot be read.
+        """
+        try:
+            flags = os.O_RDONLY | os.O_DIRECTORY | _BASE
+            folder = self._open(name(path), flags, 0, _BENEATH | _NO_SYMLINKS)
+        except FileNotFoundError:
+            return []
+        try:
+            return os.listdir(folder)  # noqa: PTH208 - of a descriptor
+        finally:
+            os.close(folder)
+
+    def write(self, path: str, data: bytes, *, git: bool = False) -> None:
         """Replace a file's bytes at once, or make it and the folders above; its mode stays.
 
-        Links are not followed, and nothing inside a `.git` is written: git would run it. Killed
-        or out of space in the middle, the old bytes are still there.
+        Links are not followed, and nothing inside a `.git` is written unless `git` says so: git
+        would run it. Killed or out of space in the middle, the old bytes are still there.
 
         Raises:
             TreeError: it cannot be written.
         """
         parts = PurePosixPath(name(path)).parts
-        if any(part.lower() == ".git" for part in parts):
+        if not git and any(part.lower() == ".git" for part in parts):
             raise TreeError(f"{path} is git's own; use git commands instead.")
         if not parts:
             raise TreeError(f"{path} is a folder, not a file.")

@@ -1,0 +1,142 @@
+"""A repository that a command makes runs nothing on the host."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox.planted import Planted, harmless
+from tests.sandbox.opening import Opening
+
+_EVIL = """
+git init -q {0} && printf '#!/bin/sh\\ntouch %s/ran\\n' "$OUT" > {0}/.git/hooks/post-checkout
+chmod +x {0}/.git/hooks/post-checkout
+git -C {0} config core.fsmonitor "touch $OUT/ran #"
+git -C {0} config include.path ../evil
+git -C {0} config user.name me
+"""
+
+
+def _plant(root: Path, out: Path, script: str) -> None:
+    line = ["sh", "-ec", script]
+    subprocess.run(line, cwd=root, env={**os.environ, "OUT": str(out)}, check=True)
+
+
+def _use(folder: Path) -> None:
+    """What a user's shell and a user do."""
+    for words in ("status", "config user.name", "checkout -q -b other", "commit -qam x"):
+        subprocess.run(["git", "-C", str(folder), *words.split()], capture_output=True, check=False)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "root").mkdir()
+    return tmp_path / "root"
+
+
+_WAYS = {
+    "here": _EVIL.format("."),
+    "below": _EVIL.format("sub/deep"),
+    "a bare one": _EVIL.format("x") + "mv x/.git bare; git config -f bare/config core.worktree ..",
+    "behind a file": _EVIL.format("x") + "mkdir y; mv x/.git y/repo; echo gitdir: repo > y/.git",
+    "behind a link": _EVIL.format("x") + "mkdir y; mv x/.git y/repo; ln -s repo y/.git",
+    "hooks behind a link": _EVIL.format("x") + "mv x/.git/hooks h; ln -s ../../h x/.git/hooks",
+    "config behind a link": _EVIL.format("x") + "mv x/.git/config c; ln -s ../../c x/.git/config",
+    "common directory": _EVIL.format("x")
+    + "git init -q y; echo ../../x/.git > y/.git/commondir; mv x/.git/HEAD x/.git/H",
+    "a worktree's own": _EVIL.format("x")
+    + "git -C x config extensions.worktreeConfig true; mv x/.git/config x/.git/config.worktree;"
+    + "printf '[core]\\nrepositoryformatversion = 1\\n[extensions]\\nworktreeConfig = true\\n'"
+    + "> x/.git/config",
+}
+
+
+@pytest.mark.parametrize("way", _WAYS)
+def test_nothing_of_it_runs(root: Path, out: Path, way: str) -> None:
+    places = [Path(), *(Path(name) for name in ("sub/deep", "x", "y", "bare", "y/repo"))]
+    _plant(root, out, _WAYS[way])
+    for place in places:
+        _use(root / place)
+    assert (out / "ran").exists(), "the attack works where nobody cleans"
+    (out / "ran").unlink()
+    subprocess.run(["rm", "-rf", *root.iterdir()], check=True)
+    planted = Planted(root)
+    _plant(root, out, _WAYS[way])
+    planted.clean(2)
+    for place in places:
+        _use(root / place)
+    assert not (out / "ran").exists()
+
+
+def test_what_was_there_stays(root: Path, out: Path) -> None:
+    _plant(root, out, _EVIL.format("."))
+    before = (root / ".git/config").read_bytes()
+    Planted(root).clean(2)
+    assert (root / ".git/config").read_bytes() == before
+    assert (root / ".git/hooks/post-checkout").exists()
+
+
+def test_links_do_not_lead_out(root: Path, out: Path) -> None:
+    planted = Planted(root)
+    for name in ("config", "post-commit"):
+        (out / name).write_text("the user's")
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    subprocess.run(["rm", "-r", str(root / ".git/hooks"), str(root / ".git/config")], check=True)
+    (root / ".git/hooks").symlink_to(out)
+    (root / ".git/config").symlink_to(out / "config")
+    planted.clean(2)
+    assert {path.name: path.read_text() for path in out.iterdir()} == {
+        "config": "the user's",
+        "post-commit": "the user's",
+    }
+
+
+async def test_a_command_plants_nothing(root: Path, opening: Opening) -> None:
+    sandbox = await opening(root)
+    made = await sandbox.run(["sh", "-ec", _EVIL.format(".")], env={"OUT": "/tmp"})
+    assert made.ok, made.stderr
+    assert not (root / ".git/hooks/post-checkout").exists()
+    assert "fsmonitor" not in (root / ".git/config").read_text()
+    name = subprocess.check_output(["git", "-C", str(root), "config", "user.name"], text=True)
+    assert name == "me\n"
+    assert (await sandbox.run(["git", "status"])).ok
+
+
+def test_what_git_writes_is_kept(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    git = ["git", "-C", str(tmp_path), "config"]
+    for name, value in {
+        "user.email": "me@example.org",
+        "remote.origin.url": "https://example.org/a/b.git",
+        "remote.origin.fetch": "+refs/heads/*:refs/remotes/origin/*",
+        "branch.main.merge": "refs/heads/main",
+    }.items():
+        subprocess.run([*git, name, value], check=True)
+    text = (tmp_path / ".git/config").read_text()
+    assert harmless(text) == text
+
+
+_NAMES = st.sampled_from(["url", "fetch", "sshCommand", "bare", "name", "path", "worktree"])
+_VALUES = st.sampled_from(
+    ["ext::sh", "true", "x\\", '"a', "#", "-oP=x", "a;b", "`x`", "\\\n[core]"]
+)
+_HEADS = st.sampled_from(
+    ["[core]", "[include]", '[remote "x"]', '[remote "a\\"]"]', "[core] x = y"]
+)
+
+
+@given(st.lists(_HEADS | st.tuples(_NAMES, _VALUES).map("\t{0[0]} = {0[1]}".format)))
+def test_the_rest_is_not(lines: list[str]) -> None:
+    for line in harmless("\n".join(lines)).splitlines():
+        if line not in ("[core]", '[remote "x"]'):
+            name, _, value = line.strip().partition(" = ")
+            assert (name, value) in {(n, v) for n in ("bare", "fetch") for v in ("ext::sh", "true")}
