@@ -11,14 +11,19 @@ from typing import Literal
 
 from assistant.config import Config
 from assistant.student import PARTS
-from sandbox.backend import canary
+from assistant.terms import NAMES
+from sandbox.backend import BACKENDS, Backend
 from sandbox.interpreter import ripgrep
+from sandbox.network import Network
 from sandbox.refused import Refused
+from sandbox.sandbox import SandboxBroken
+from tools.engines import engine_of
 from training.registry import Registry
 
 State = Literal["ok", "missing", "broken"]
 
 TRAINING = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")
+WEB = ("trafilatura", "ddgs")
 KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY")
 ROOM = 2.0
 """Gigabytes below which there is too little for a training run."""
@@ -44,18 +49,55 @@ class Finding:
 
 async def examine(config: Config) -> list[Finding]:
     """Look at every part; nothing is changed but for a temporary file in the home."""
-    problem = await canary()
     return [
         _python(),
-        Finding("sandbox", "broken" if problem else "ok", problem or "bubblewrap"),
+        *await _sandboxes(config),
         _ripgrep(),
         _libraries("llama.cpp", PARTS, "local", needed=False),
         _student(config),
         _libraries("training", TRAINING, "train", needed=False),
+        _libraries("web", WEB, "web", needed=False),
+        _network(config),
         *(_key(name) for name in KEYS),
         _home(config.home),
         _room(config.home),
     ]
+
+
+async def _sandboxes(config: Config) -> list[Finding]:
+    """Each backend by a command that ran in it, after the one that sessions use."""
+    each = {
+        name: await _backend(name, backend) for name, backend in BACKENDS.items() if name != "none"
+    }
+    named = config.sandbox.backend
+    wanted = list(each) if named == "auto" else [named]
+    used = next((name for name in wanted if name in each and each[name].state == "ok"), None)
+    if used:
+        about = f"{NAMES.get(used, used)}, {'chosen here' if named == 'auto' else 'as set'}"
+        return [Finding("sandbox", "ok", about), *each.values()]
+    problem = each[wanted[0]].about if wanted[0] in each else f"there is no {named}"
+    return [Finding("sandbox", "broken", problem), *each.values()]
+
+
+async def _backend(name: str, backend: Backend) -> Finding:
+    part = f"  {name}"
+    try:
+        problem = await backend.canary()
+        about = problem or backend.describe()
+    except (Refused, SandboxBroken) as error:
+        problem = about = str(error)
+    return Finding(part, "missing" if problem else "ok", about, needed=False)
+
+
+def _network(config: Config) -> Finding:
+    allowed, search = config.network.allow, config.web.search
+    about = f"allowed: {', '.join(allowed)}" if allowed else "off (assistant --allow DOMAIN)"
+    try:
+        Network.allowing(allowed)
+        engine_of(search)
+    except Refused as refusal:
+        return Finding("network", "broken", str(refusal), "correct config.toml", needed=False)
+    return Finding("network", "ok", about + (f", search: {search}" if search else ""))
 
 
 def _python() -> Finding:
@@ -82,7 +124,7 @@ def _libraries(part: str, modules: tuple[str, ...], extra: str, *, needed: bool)
 
 
 def _target(extra: str) -> str:
-    return {"local": "run", "train": "train"}[extra]
+    return {"local": "run", "train": "train", "web": "run"}[extra]
 
 
 def _version(name: str) -> str | None:

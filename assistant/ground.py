@@ -4,11 +4,11 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assistant.config import Config
-from assistant.terms import Terms
+from assistant.terms import NAMES, Terms
 from sandbox.backend import open_sandbox
 from sandbox.changes import Changes
 from sandbox.network import Network, Rule
@@ -24,8 +24,6 @@ from tools.web import Web
 from tools.web_fetch import web_fetch
 from tools.web_search import web_search
 
-NAMES = {"none": "NO SANDBOX", "landlock": "landlock (reduced)"}
-"""Backends that hold less, as users are told."""
 ALARM = "NO SANDBOX: commands may do all that you may do"
 
 
@@ -90,13 +88,15 @@ class Ground:
         Raises:
             Refused: it is no domain, or the session was started without a network.
         """
-        rule = Rule.parse(domain)
-        if self.web.network is None:
-            raise Refused(
-                "This session has no network: leave, and go on with "
-                f"assistant --continue --allow {domain}"
-            )
-        self.web.network.rules = (*self.web.network.rules, rule)
+        rule, network = Rule.parse(domain), self.web.network
+        mend = f"leave, and go on with assistant --continue --allow {domain}"
+        if network is None:
+            raise Refused(f"This session has no network: {mend}")
+        wider = replace(network, rules=(*network.rules, rule))
+        if wider.environment != network.environment:
+            # What the sandbox was started with says that this name is its own.
+            raise Refused(f"{domain} can only be allowed from the start: {mend}")
+        network.rules = wider.rules
 
     def diff(self) -> str:
         """What changed since the conversation began, or of a copy: what is not applied."""

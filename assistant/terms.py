@@ -7,6 +7,9 @@ from pathlib import Path
 from assistant.config import Config
 from sandbox.refused import Refused
 
+NAMES = {"none": "NO SANDBOX", "landlock": "landlock (reduced)"}
+"""Backends that hold less, as users are told."""
+
 
 @dataclass(frozen=True)
 class Terms:

@@ -72,6 +72,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         (["models", "rollback"], ["no earlier version"]),
         (["episodes", "show", "none"], ["none", "episodes list"]),
         (["retrain", "--set", "recipe.rank=0"], ["recipe", "rank"]),
+        (["-p", "hello", "--allow", "*"], ["'*'", "docs.python.org"]),
+        (["-p", "hello", "--allow", "https://x.org/"], ["https://x.org/", "docs.python.org"]),
+        (["-p", "hello", "--set", "network.allow=a b"], ["'a b'"]),
+        (["-p", "hello", "--set", "web.search=goggle"], ["goggle", "ddgs"]),
+        (["-p", "hello", "--set", "web.search=brave"], ["BRAVE_API_KEY"]),
+        (["-p", "hello", "--set", "sandbox.backend=none"], ["sandbox.backend", "bubblewrap"]),
+        (["-p", "hello", "--isolate", "--dangerously-without-sandbox"], ["--isolate"]),
     ],
 )
 def test_what_does_not_exist_is_named(
