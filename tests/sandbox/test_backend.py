@@ -15,7 +15,7 @@ import asyncio, pathlib, sys
 from sandbox.backend import open_sandbox
 from sandbox.refused import Refused
 try:
-    asyncio.run(open_sandbox(pathlib.Path(sys.argv[1])))
+    asyncio.run(open_sandbox(pathlib.Path(sys.argv[1]), backend="bubblewrap"))
 except Refused as refused:
     print(refused)
 """
@@ -76,3 +76,16 @@ def test_with_a_bubblewrap_that_runs_nothing(tmp_path: Path) -> None:
 async def test_a_workspace_that_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(SandboxUnavailable, match="not a folder"):
         await open_sandbox(tmp_path / "nowhere")
+
+
+async def test_no_sandbox_is_for_who_asks_for_it_by_name(tmp_path: Path) -> None:
+    sandbox = await open_sandbox(tmp_path, backend="none")
+    assert sandbox.name == "none"
+    assert (await sandbox.run(["pwd"])).stdout == f"{tmp_path}\n"
+    await sandbox.close()
+    assert (await open_sandbox(tmp_path)).name == "bubblewrap"
+
+
+async def test_an_unknown_name_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SandboxUnavailable, match="no sandbox called bwrap; choose one of bubble"):
+        await open_sandbox(tmp_path, backend="bwrap")
