@@ -9,9 +9,45 @@ import contextlib
 import socket
 from dataclasses import dataclass, field
 
+from sandbox.sandbox import SandboxBroken
+
 _OUTPUT = 1
+_PATIENCE = 20.0
+"""Seconds that the engine may take to answer."""
 _KEPT = 2000
 """Bytes of what the supervisor's interpreter complained about, for the reason of a failure."""
+
+
+def attach(engine: str, name: str) -> socket.socket:
+    """A connection to a container's streams, to be made before it starts: nothing is lost.
+
+    Not by the `docker` package: it keeps the connection's owner to itself, and so open.
+
+    Raises:
+        SandboxBroken: the engine refuses.
+    """
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(_PATIENCE)
+        connection.connect(engine)
+        where = f"/containers/{name}/attach?stream=1&stdin=1&stdout=1&stderr=1"
+        connection.sendall(
+            f"POST {where} HTTP/1.1\r\nHost: localhost\r\n"
+            "Connection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n".encode()
+        )
+        head = b""
+        while b"\r\n\r\n" not in head and (data := connection.recv(1)):
+            head += data
+        if head.split(b" ", 2)[1:2] not in ([b"101"], [b"200"]):
+            raise SandboxBroken(f"Docker does not attach us to a container: {head[:200]!r}.")
+        connection.setblocking(False)
+    except OSError as error:
+        connection.close()
+        raise SandboxBroken(f"Docker does not attach us to a container: {error}.") from error
+    except SandboxBroken:
+        connection.close()
+        raise
+    return connection
 
 
 @dataclass

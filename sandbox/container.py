@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from sandbox import owner
+from sandbox.attached import attach
 from sandbox.choice import Choice
 from sandbox.image import Image, connected, engine_socket
 from sandbox.interpreter import GRAMMARS, LENT, grammars, lent, ripgrep
@@ -33,7 +34,6 @@ _ROOM_MB = 32
 """For the supervisor itself."""
 _PROCESSES = 2
 """The supervisor and its relay."""
-_ATTACH = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
 _GONE = 20
 """Seconds that a removed container may take to be gone."""
 
@@ -77,7 +77,7 @@ class Container:
             inner = _made(self.plan)
             with connected() as client:
                 self._create(client.api, inner)
-                connection = _attach(client.api, self.name)
+                connection = attach(engine_socket(), self.name)
                 try:
                     client.api.start(self.name)
                     pid = _pid(client.api, self.name)
@@ -185,15 +185,6 @@ def _pid(api: "APIClient", name: str) -> int:
     """The number of its first process, on the machine."""
     told = cast("dict[str, Any]", api.inspect_container(name))
     return int(told["State"]["Pid"])
-
-
-def _attach(api: "APIClient", name: str) -> socket.socket:
-    """Its streams, before it is started: nothing is lost."""
-    attached = cast("socket.SocketIO", api.attach_socket(name, dict(_ATTACH)))
-    connection = socket.socket(fileno=os.dup(attached.fileno()))
-    attached.close()
-    connection.setblocking(False)
-    return connection
 
 
 def _host(plan: Plan, scratch: dict[str, str], mounts: "list[Mount]") -> dict[str, Any]:

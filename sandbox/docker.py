@@ -21,7 +21,6 @@ from sandbox.image import Image, inspect
 from sandbox.interpreter import GRAMMARS, LENT
 from sandbox.launch import Channel
 from sandbox.limits import Limits
-from sandbox.protected import forget_common_directory
 from sandbox.sandbox import SandboxBroken, SandboxUnavailable
 from sandbox.supervised import Supervised
 
@@ -73,13 +72,9 @@ class Docker:
             # The other way round the engine waits for us to read.
             await attached.close()
             await asyncio.to_thread(container.remove)
-            settle()
-
-        def settle() -> None:
-            forget_common_directory(self.plan.root)
 
         return Channel(
-            attached.reader, attached.writer, end, container.out_of_memory, settle, attached.said
+            attached.reader, attached.writer, end, container.out_of_memory, complaint=attached.said
         )
 
 

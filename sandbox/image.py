@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -64,9 +65,13 @@ def connected() -> Generator["DockerClient"]:
             "No sandbox: the docker package is not installed; "
             "install it with `pip install 'assistant[docker]'`."
         ) from error
+    path = engine_socket()
     try:
-        client = docker.DockerClient(f"unix://{engine_socket()}", timeout=_TIMEOUT)
-    except errors.DockerException as error:
+        # The package leaves a connection open that it does not get.
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(path)
+        client = docker.DockerClient(f"unix://{path}", timeout=_TIMEOUT)
+    except (errors.DockerException, OSError) as error:
         raise SandboxUnavailable(
             f"No sandbox: Docker does not answer ({reason(error)}); "
             "start it, for example with `sudo systemctl start docker`."

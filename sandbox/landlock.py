@@ -26,7 +26,7 @@ from sandbox.delete import delete
 from sandbox.interpreter import GRAMMARS, Interpreter
 from sandbox.launch import Channel, entry
 from sandbox.limits import Limits
-from sandbox.protected import forget_common_directory, parts
+from sandbox.protected import parts
 from sandbox.putback import PutBack
 from sandbox.running import Running, in_memory
 from sandbox.sandbox import SandboxBroken
@@ -141,14 +141,13 @@ class Landlock:
         async def end() -> None:
             writer.close()
             await running.end()
-            self._settle()
+            self._put_back()
             await asyncio.to_thread(self._clear)
 
-        return Channel(reader, writer, end, group.out_of_memory, self._settle, running.complaint)
+        return Channel(reader, writer, end, group.out_of_memory, self._put_back, running.complaint)
 
-    def _settle(self) -> None:
+    def _put_back(self) -> None:
         self._putback.restore()
-        forget_common_directory(self.root)
 
     def _clear(self) -> None:
         delete(self._private)

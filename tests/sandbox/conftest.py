@@ -1,6 +1,7 @@
 """A sandbox on an empty folder, and sandboxes on other folders; closed at the end."""
 
-from collections.abc import AsyncIterator, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,18 @@ async def sandbox(tmp_path: Path, opening: Opening) -> Sandbox:
     root = tmp_path / "workspace"
     root.mkdir()
     return await opening(root)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[str]:
+    """A Docker engine that `DOCKER_HOST` names from now on."""
+    from tests.sandbox.engine import NoEngine, running
+
+    with contextlib.ExitStack() as stack:
+        try:
+            address = stack.enter_context(running())
+        except NoEngine as error:
+            pytest.skip(str(error))
+        variables = stack.enter_context(pytest.MonkeyPatch.context())
+        variables.setenv("DOCKER_HOST", address)
+        yield address

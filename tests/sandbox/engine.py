@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -15,6 +16,9 @@ from pathlib import Path
 
 import docker
 from docker.errors import DockerException
+
+from sandbox.choice import Choice
+from sandbox.interpreter import ripgrep
 
 NAMED = "ASSISTANT_TEST_ENGINE"
 """An environment variable: the socket of an engine that runs, as `unix:///…`."""
@@ -28,7 +32,17 @@ _PROGRAMS = (
     "seq", "sleep", "sort", "stat", "tail", "tee", "test", "timeout", "touch", "tr", "true",
     "truncate", "umount", "uname", "unshare", "wc", "which", "whoami", "xargs", "yes",
 )  # fmt: skip
-_LEFT_OUT = ("site-packages", "dist-packages", "test", "idlelib", "tkinter", "ensurepip")
+_LEFT_OUT = (
+    "pydoc_data",
+    "lib2to3",
+    "turtledemo",
+    "site-packages",
+    "dist-packages",
+    "test",
+    "idlelib",
+    "tkinter",
+    "ensurepip",
+)
 
 
 class NoEngine(Exception):
@@ -37,7 +51,7 @@ class NoEngine(Exception):
 
 @contextlib.contextmanager
 def running() -> Generator[str]:
-    """The address of an engine that has `IMAGE` and `BARE`.
+    """The address of an engine that has `IMAGE` and `BARE`, a fresh one also the default image.
 
     Raises:
         NoEngine: nothing can be done.
@@ -54,6 +68,8 @@ def running() -> Generator[str]:
     try:
         with _daemon(program, folder) as address:
             fill(address)
+            with contextlib.closing(docker.DockerClient(address)) as client:
+                client.images.get(IMAGE).tag(Choice().image)
             yield address
     finally:
         subprocess.run(["umount", "-l", folder / "data"], capture_output=True, check=False)
@@ -89,10 +105,12 @@ def _wait(daemon: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and daemon.poll() is None:
         try:
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(address.removeprefix("unix://"))
             with contextlib.closing(docker.DockerClient(address, timeout=5)) as client:
                 client.ping()
                 return
-        except DockerException:
+        except (DockerException, OSError):
             time.sleep(0.1)
     last = log.read_text(encoding="utf-8").splitlines()[-1:]
     raise NoEngine(f"dockerd does not start here: {last}")
@@ -125,13 +143,14 @@ def _with_python(prefix: Path) -> Iterable[Path]:
     yield prefix / "bin/python3"
     for here, folders, names in os.walk(prefix / "lib" / version):
         folders[:] = [name for name in folders if not name.startswith((*_LEFT_OUT, "config-"))]
-        yield from (Path(here, name) for name in names)
+        yield from (Path(here, name) for name in names if ".opt-" not in name)
 
 
 def _files(paths: Iterable[Path]) -> bytes:
     """An archive of files with the libraries they need, and the folders that systems have."""
     paths = list(paths)
-    programs = [path for path in paths if os.access(path, os.X_OK) or ".so" in path.name]
+    programs = [ripgrep() or Path("/bin/sh")]
+    programs += [path for path in paths if os.access(path, os.X_OK) or ".so" in path.name]
     told = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False).stdout
     words = {word for line in told.splitlines() for word in line.split()}
     libraries = {Path(word) for word in words if word.startswith("/") and not word.endswith(":")}
