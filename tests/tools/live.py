@@ -15,7 +15,7 @@ from tools.tool import Context, Tool, execute
 async def live(folder: Path, limits: Limits) -> AsyncGenerator[Context]:
     """A context on an empty workspace, closed as a conversation closes it."""
     root = folder / "workspace"
-    root.mkdir()
+    root.mkdir(parents=True)
     context = Context(Supervised(root, Bare(root, limits), limits), root)
     try:
         yield context
