@@ -19,6 +19,7 @@ from platformdirs import user_data_path
 from agent.approval import Mode
 from agent.limits import EpisodeLimits
 from agent.models.settings import ModelSettings
+from sandbox.choice import Choice
 from sandbox.limits import Limits
 from sandbox.refused import Refused
 from training.recipe import Recipe
@@ -42,6 +43,11 @@ class Sandbox(Limits):
     """Docker's: what commands run in."""
     runtime: str = ""
     """Docker's: `runsc` is gVisor; empty is the engine's own choice."""
+
+    @property
+    def choice(self) -> Choice:
+        """As backends are chosen."""
+        return Choice("" if self.backend == "auto" else self.backend, self.image, self.runtime)
 
 
 @dataclass(frozen=True)

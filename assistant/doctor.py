@@ -12,7 +12,8 @@ from typing import Literal
 from assistant.config import Config
 from assistant.student import PARTS
 from assistant.terms import NAMES
-from sandbox.backend import BACKENDS, Backend
+from sandbox.backend import AUTOMATIC, BACKENDS
+from sandbox.choice import Choice
 from sandbox.interpreter import ripgrep
 from sandbox.network import Network
 from sandbox.refused import Refused
@@ -66,27 +67,24 @@ async def examine(config: Config) -> list[Finding]:
 
 async def _sandboxes(config: Config) -> list[Finding]:
     """Each backend by a command that ran in it, after the one that sessions use."""
-    each = {
-        name: await _backend(name, backend) for name, backend in BACKENDS.items() if name != "none"
-    }
-    named = config.sandbox.backend
-    wanted = list(each) if named == "auto" else [named]
-    used = next((name for name in wanted if name in each and each[name].state == "ok"), None)
-    if used:
-        about = f"{NAMES.get(used, used)}, {'chosen here' if named == 'auto' else 'as set'}"
-        return [Finding("sandbox", "ok", about), *each.values()]
-    problem = each[wanted[0]].about if wanted[0] in each else f"there is no {named}"
-    return [Finding("sandbox", "broken", problem), *each.values()]
+    choice = config.sandbox.choice
+    each = {name: await _backend(name, choice) for name in AUTOMATIC}
+    wanted = (choice.backend,) if choice.backend else AUTOMATIC
+    used = next((name for name in wanted if each[name].state == "ok"), None)
+    if used is None:
+        return [Finding("sandbox", "broken", each[wanted[0]].about), *each.values()]
+    how = "as set" if choice.backend else "the first that works"
+    return [Finding("sandbox", "ok", f"{NAMES.get(used, used)}, {how}"), *each.values()]
 
 
-async def _backend(name: str, backend: Backend) -> Finding:
-    part = f"  {name}"
+async def _backend(name: str, choice: Choice) -> Finding:
+    backend = BACKENDS[name]
     try:
-        problem = await backend.canary()
+        problem = await backend.canary(choice)
         about = problem or backend.describe()
     except (Refused, SandboxBroken) as error:
         problem = about = str(error)
-    return Finding(part, "missing" if problem else "ok", about, needed=False)
+    return Finding(f"  {name}", "missing" if problem else "ok", about, needed=False)
 
 
 def _network(config: Config) -> Finding:

@@ -154,10 +154,9 @@ def _workspace(config: Config, terms: Terms) -> tuple[Workspace, Changes | None]
 
 
 async def _sandbox(config: Config, terms: Terms, root: Path, network: Network | None) -> Sandbox:
-    backend = "" if config.sandbox.backend == "auto" else config.sandbox.backend
     return await open_sandbox(
         root,
         limits=config.sandbox,
         network=network,
-        backend=backend if terms.sandboxed else "none",
+        backend=config.sandbox.choice if terms.sandboxed else "none",
     )

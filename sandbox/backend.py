@@ -120,12 +120,12 @@ def _bubblewrap(wish: Wish) -> Bubblewrap:
 
 def _described() -> str:
     facts = cast("dict[str, bool]", warden().ask("facts")[0])
-    parts = ["bubblewrap", str(_controllers())]
-    if facts["root"] and not facts["dropping"]:
-        parts.append("as root, without capabilities")
-    if not facts["stages"]:
-        parts.append("no copy-on-write workspaces")
-    return ", ".join(parts)
+    parts = [str(_controllers())]
+    if facts["root"]:
+        dropping = "as another user" if facts["dropping"] else "as root, without capabilities"
+        parts.append(f"root's commands run {dropping}")
+    parts.append("copy-on-write" if facts["stages"] else "no copy-on-write workspaces")
+    return "; ".join(parts)
 
 
 async def _docker_canary(choice: Choice = _CHOICE) -> str | None:
@@ -203,7 +203,7 @@ def _bare(wish: Wish) -> Bare:
 
 BACKENDS: Mapping[str, Backend] = {
     "bubblewrap": Backend(_canary, _bubblewrap, _described),
-    "docker": Backend(_docker_canary, _docker, lambda: "docker, one container a workspace"),
+    "docker": Backend(_docker_canary, _docker, lambda: "one container a workspace"),
     "landlock": Backend(_landlock_canary, _landlock, lambda: f"reduced: {'; '.join(RESIDUAL)}"),
     "none": Backend(_always, _bare, lambda: "NO SANDBOX"),
 }

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from assistant import doctor
-from assistant.config import Config
+from assistant.config import Config, Network, Sandbox
 from tests.assistant.terminal import COMMAND, clean_environment
 
 
@@ -20,6 +20,31 @@ async def test_every_part_is_examined(tmp_path: Path) -> None:
     assert found["student"].state == "missing"
     assert found["student"].mend == "assistant student init"
     assert not found["student"].failed
+
+
+async def test_every_backend_is_tried(tmp_path: Path) -> None:
+    found = await findings(tmp_path)
+    assert found["sandbox"].about == "bubblewrap, the first that works"
+    for name in ("bubblewrap", "docker", "landlock"):
+        assert found[f"  {name}"].about
+        assert not found[f"  {name}"].failed
+    assert "copy-on-write" in found["  bubblewrap"].about
+    assert "reduced" in found["  landlock"].about or found["  landlock"].state == "missing"
+
+
+async def test_a_backend_that_is_set_and_does_not_work_is_broken(tmp_path: Path) -> None:
+    sandbox = Sandbox(backend="docker", image="no-such-image:at-all")
+    found = {f.part: f for f in await doctor.examine(Config(tmp_path, sandbox=sandbox))}
+    assert found["sandbox"].failed
+    assert "Docker" in found["sandbox"].about or "no-such-image" in found["sandbox"].about
+
+
+async def test_the_network_is_shown(tmp_path: Path) -> None:
+    assert "--allow" in (await findings(tmp_path))["network"].about
+    network = Network(allow=("docs.python.org", "*"))
+    found = {f.part: f for f in await doctor.examine(Config(tmp_path, network=network))}
+    assert "'*'" in found["network"].about
+    assert (found["network"].state, found["network"].failed) == ("broken", False)
 
 
 async def test_keys_are_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
