@@ -170,6 +170,12 @@ async def test_output_is_cut_in_the_middle(bare: Supervised) -> None:
     assert ended.stderr == "fine\n"
 
 
+async def test_the_last_of_a_large_pipe(bare: Supervised) -> None:
+    script = "import fcntl, os; fcntl.fcntl(1, 1031, 2**20); os.write(1, b'x' * 900_000)"
+    ended = await bare.run([bare.python, "-c", script], output_bytes=2**20)
+    assert ended.stdout == "x" * 900_000
+
+
 async def test_a_command_that_takes_too_long(bare: Supervised) -> None:
     script = f"echo begun; setsid sleep {_mark(1)} & (setsid sleep {_mark(1)} &) ; sleep {_mark(1)}"
     ended = await bare.run(["sh", "-c", script], seconds=0.5)
@@ -191,11 +197,12 @@ async def test_what_is_left_running_is_killed_and_not_waited_for(bare: Supervise
 
 async def test_two_at_once(bare: Supervised) -> None:
     """The end of one does not touch the other, nor what the other has put aside."""
-    long = asyncio.create_task(bare.run(["sh", "-c", f"sleep {_mark(3)} & sleep 0.6; kill -0 $!"]))
-    await _until(_mark(3), 2)
+    script = f"(sleep {_mark(3)} &); sleep {_mark(3)} & sleep 0.6; kill -0 $!"
+    long = asyncio.create_task(bare.run(["sh", "-c", script]))
+    await _until(_mark(3), 3)
     assert (await bare.run(["sh", "-c", f"(sleep {_mark(4)} &)"])).ok
     assert _alive(_mark(4)) == 0
-    assert _alive(f"sleep\000{_mark(3)}") == 1
+    assert _alive(f"sleep\000{_mark(3)}") == 2
     assert (await long).ok
     assert _alive(_mark(3)) == 0
 
@@ -232,6 +239,15 @@ async def test_its_last_words_are_kept(bare: Supervised) -> None:
     assert await process.read() == b""
 
 
+async def test_input_waits_for_who_reads_it(bare: Supervised) -> None:
+    process = await bare.start(["sh", "-c", "read x; sleep 60"])
+    writing = asyncio.create_task(process.write(b"x\n" * 5_000_000))
+    await asyncio.sleep(0.3)
+    assert not writing.done()
+    await process.kill()
+    await writing
+
+
 async def test_a_program_that_is_not_there_ends_at_once(bare: Supervised) -> None:
     process = await bare.start(["no-such-program"])
     ended = await process.wait()
@@ -262,13 +278,12 @@ async def test_a_read_that_is_given_up_loses_nothing(bare: Supervised) -> None:
 async def test_what_nobody_reads_is_capped(tmp_path: Path) -> None:
     limits = Limits(output_bytes=1000)
     sandbox = Supervised(tmp_path, Bare(tmp_path, limits), limits)
-    process = await sandbox.start(["sh", "-c", "head -c 5000000 /dev/zero; echo done; sleep 60"])
-    await asyncio.sleep(0.5)
-    data = await process.read()
-    assert len(data) < 1100
+    process = await sandbox.start(["yes"])
+    for _ in range(3):
+        await asyncio.sleep(0.2)
+        data = await process.read()
+        assert len(data) < 1100
     assert b"bytes cut" in data
-    while b"done\n" not in data:
-        data += await process.read()
     await process.kill()
     assert (await process.wait()).truncated
     await sandbox.close()
@@ -323,6 +338,13 @@ async def test_a_start_that_is_given_up(tmp_path: Path) -> None:
             assert (await sandbox.run(["true"])).ok
         await sandbox.close()
         assert _alive(_mark(7)) == 0
+
+
+async def test_a_start_that_is_given_up_by_one_of_two(bare: Supervised) -> None:
+    running = [asyncio.create_task(bare.run(["echo", str(number)])) for number in range(2)]
+    await asyncio.sleep(0.005)
+    running[0].cancel()
+    assert (await running[1]).stdout == "1\n"
 
 
 async def test_a_supervisor_that_dies_is_replaced_once(bare: Supervised, tmp_path: Path) -> None:
