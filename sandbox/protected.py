@@ -1,7 +1,8 @@
 """Which parts of a workspace commands may not change, as data for every kind of backend."""
 
+import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sandbox.sandbox import SandboxUnavailable
@@ -21,27 +22,55 @@ class Part:
     readonly: bool
 
 
+_DEEP = 4
+"""Folders within each other that are searched for repositories."""
+_FOLDERS = 2000
+"""Folders that are searched in all: a sandbox has to open at once."""
+_PASSED_OVER = frozenset(("node_modules", ".venv", "venv", "__pycache__"))
 EMPTY = Path(__file__).parent / "lent/empty"
 """Stands for a file that is not there."""
 
 
 def parts(root: Path, readonly: Sequence[Path]) -> tuple[Part, ...]:
-    """Git's hooks and configuration and `readonly`, each behind the folders above it.
+    """Hooks and configuration of git and `readonly`, each behind the folders above it.
 
     Raises:
-        SandboxUnavailable: the repository is laid out so that it cannot be protected.
+        SandboxUnavailable: a repository is laid out so that it cannot be protected.
     """
     found = list(_git(root))
-    above: set[Path] = set()
-    for path in readonly:
-        place = _inside(root, path)
+    above = {Path(part.path) for part in found}
+    """What is a mount already: one more would hide those inside of it."""
+
+    def behind(place: Path) -> Iterator[Part]:
         # A folder that could be renamed could be replaced: every folder above is a mount too.
         for parent in reversed(place.parents[:-1]):
             if parent not in above:
                 above.add(parent)
-                found.append(Part(str(parent), root / parent, readonly=False))
-        found.append(Part(str(place), root / place, readonly=True))
+                yield Part(str(parent), root / parent, readonly=False)
+
+    for folder in _nested(root):
+        found += behind(folder / ".git")
+        inner = [replace(part, path=f"{folder}/{part.path}") for part in _git(root / folder)]
+        above.update(Path(part.path) for part in inner)
+        found += inner
+    for path in readonly:
+        place = _inside(root, path)
+        found += [*behind(place), Part(str(place), root / place, readonly=True)]
     return tuple(found)
+
+
+def _nested(root: Path) -> Iterator[Path]:
+    """Folders of repositories in the workspace, relative to it, as far as a short look finds."""
+    left = _FOLDERS
+    for here, folders, files in os.walk(root):
+        folder = Path(here).relative_to(root)
+        if folder.parts and (".git" in folders or ".git" in files):
+            yield folder
+        left -= 1
+        if left <= 0:
+            return
+        deep = len(folder.parts) >= _DEEP
+        folders[:] = [] if deep else sorted(set(folders) - _PASSED_OVER - {".git"})
 
 
 def _inside(root: Path, path: Path) -> Path:
