@@ -99,10 +99,8 @@ def window(path: str, file: BinaryIO, size: int, start: int) -> Page:
     data = file.read(_WINDOW)
     if not data:
         raise ToolError(f"{path} has {start - 1} lines; there is no line {start}.")
+    # The line that the window cuts lies beyond what an observation holds.
     ends = file.tell() >= size
-    # A line that the window cuts is left for the next call, unless there is no other.
-    if not ends:
-        data = data[: data.rfind(b"\n") + 1] or data
     errors = "surrogateescape" if text.encoding == "utf-8" else "replace"
     lines = split(TextFile(data.decode(text.encoding, errors)).shown)
     return Page(path, lines, f"{size} bytes", start, ends)

@@ -106,6 +106,10 @@ async def test_mixed_line_ends_stay_where_nothing_was_replaced(
     file.write_bytes(b"a\r\nb\nc\r\nd\r\ne\n")
     assert (await call("edit_file", path="f", old="c\nd\n", new="C\nD\nD\n")).ok
     assert file.read_bytes() == b"a\r\nb\nC\r\nD\r\nD\r\ne\n"
+    assert (await call("edit_file", path="f", old="\nC\nD", new="\nC\nE")).ok
+    assert file.read_bytes() == b"a\r\nb\nC\r\nE\r\nD\r\ne\n"
+    assert (await call("edit_file", path="f", old="\nE\nD", new="\nD\nD")).ok
+    assert file.read_bytes() == b"a\r\nb\nC\r\nD\r\nD\r\ne\n"
     assert "occurs 2 times" in (await call("edit_file", path="f", old="D\n", new="x")).text
 
 

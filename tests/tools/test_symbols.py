@@ -52,7 +52,9 @@ async def test_a_folder_is_outlined_in_a_line_for_each_file(context: Context, ca
 
 async def test_uses_are_code_and_nothing_else(context: Context, call: Call) -> None:
     (context.root / "shape.py").write_text(_PYTHON)
-    (context.root / "use.py").write_text("from shape import area\n# area\nareas = area(1)\n")
+    (context.root / "use.py").write_text(
+        "from shape import area\n# area\nareas = area(1)\n'area'\n"
+    )
     assert (await call("symbols", name="area")).text.splitlines() == [
         "definitions (2):",
         "shape.py:7-8:def area(self) -> int:  [in Shape]",
