@@ -121,6 +121,8 @@ async def _watched() -> AsyncGenerator[Stall]:
 
 @pytest.fixture(params=[name for name in BACKENDS if name != "none"])
 async def attacked(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Sandbox]:
+    if request.param == "docker":
+        request.getfixturevalue("engine")
     if problem := await BACKENDS[request.param].canary():
         pytest.skip(problem)
     root = tmp_path / "workspace"

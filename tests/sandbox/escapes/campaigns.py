@@ -58,10 +58,11 @@ def campaign(backend: str) -> Campaign:
 
 
 def _run(python: list[str], backend: str, home: Path, env: dict[str, str]) -> Campaign:
+    kept = {name: os.environ[name] for name in ("PATH", "DOCKER_HOST") if name in os.environ}
     run = subprocess.run(
         [*python, "-m", "tests.sandbox.escapes.campaign", backend],
         cwd=home,
-        env={"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", **env},
+        env={**kept, "HOME": str(home), "LANG": "C.UTF-8", **env},
         capture_output=True,
         text=True,
         start_new_session=True,

@@ -25,7 +25,9 @@ def test_without_a_sandbox_it_works(attempt: Attempt) -> None:
 
 @pytest.mark.parametrize("attempt", ATTEMPTS, ids=_KEYS)
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_within(backend: str, attempt: Attempt) -> None:
+def test_within(request: pytest.FixtureRequest, backend: str, attempt: Attempt) -> None:
+    if backend == "docker":
+        request.getfixturevalue("engine")
     found = campaign(backend)
     if found.missing:
         if backend == "bubblewrap":
