@@ -8,13 +8,12 @@ import pytest
 from sandbox.backend import open_sandbox
 from tests.tools.calling import Call
 from tools.call import JSON, Observation, ToolCall
-from tools.edit import edit_files
-from tools.glob import glob
 from tools.registry import default_tools
-from tools.symbols import symbols
+from tools.shell import run_python, shell
 from tools.tool import Context, execute
 
-_TOOLS = (*default_tools(), edit_files, glob, symbols)
+# The first of a name is taken: commands that keep nothing from call to call.
+_TOOLS = (shell, run_python, *default_tools("full"))
 
 
 @pytest.fixture

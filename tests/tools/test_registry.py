@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools.registry import default_tools
+import pytest
+
+from tools.registry import Profile, default_tools
 from tools.tool import schema
 
 _SHOW = (
@@ -15,13 +17,28 @@ _SHOW = (
 )
 
 
-def test_all_schemas_together_are_small() -> None:
-    text = json.dumps([schema(tool) for tool in default_tools()])
-    assert len(text) < 3600
+def test_the_compact_tools_are_what_students_were_trained_on() -> None:
+    recorded = Path(__file__).with_name("compact.json").read_text("utf-8")
+    shown = json.dumps([schema(tool) for tool in default_tools()], indent=1, ensure_ascii=False)
+    assert shown == recorded.rstrip("\n")
+
+
+@pytest.mark.parametrize(("profile", "most"), [("compact", 3600), ("full", 9000)])
+def test_all_schemas_together_are_small(profile: Profile, most: int) -> None:
+    text = json.dumps([schema(tool) for tool in default_tools(profile)])
+    assert len(text) < most
+
+
+def test_no_name_is_there_twice() -> None:
+    for profile in ("compact", "full"):
+        names = [tool.name for tool in default_tools(profile)]
+        assert len(names) == len(set(names))
+    full = {tool.name for tool in default_tools("full")}
+    assert full > {tool.name for tool in default_tools("compact")}
 
 
 def test_every_parameter_is_explained() -> None:
-    for tool in default_tools():
+    for tool in (*default_tools(), *default_tools("full")):
         assert tool.description.endswith(".")
         properties = tool.parameters["properties"]
         assert isinstance(properties, dict)
@@ -32,16 +49,15 @@ def test_every_parameter_is_explained() -> None:
 
 
 def test_effects() -> None:
-    effects = {tool.name: tool.effect for tool in default_tools()}
-    assert effects == {
-        "read_file": "read",
-        "write_file": "write",
-        "edit_file": "write",
-        "list_files": "read",
-        "search": "read",
-        "shell": "run",
-        "run_python": "run",
-    }
+    effects = {tool.name: tool.effect for tool in default_tools("full")}
+    assert {name for name, effect in effects.items() if effect == "write"} == {
+        "write_file", "edit_file", "edit_files",
+    }  # fmt: skip
+    assert {name for name, effect in effects.items() if effect == "run"} == {
+        "shell", "start_job", "run_python", "run_tests",
+    }  # fmt: skip
+    for tool in default_tools("compact"):
+        assert tool.effect == effects[tool.name]
 
 
 def test_the_same_bytes_in_every_process() -> None:
