@@ -171,7 +171,9 @@ async def test_output_is_cut_in_the_middle(bare: Supervised) -> None:
 
 
 async def test_the_last_of_a_large_pipe(bare: Supervised) -> None:
-    script = "import fcntl, os; fcntl.fcntl(1, 1031, 2**20); os.write(1, b'x' * 900_000)"
+    script = (
+        "import fcntl, os; fcntl.fcntl(1, 1031, 2**20); os.write(1, b'x' * 900_000); os.abort()"
+    )
     ended = await bare.run([bare.python, "-c", script], output_bytes=2**20)
     assert ended.stdout == "x" * 900_000
 
@@ -281,9 +283,7 @@ async def test_what_nobody_reads_is_capped(tmp_path: Path) -> None:
     process = await sandbox.start(["yes"])
     for _ in range(3):
         await asyncio.sleep(0.2)
-        data = await process.read()
-        assert len(data) < 1100
-    assert b"bytes cut" in data
+        assert len(await process.read()) < 1100
     await process.kill()
     assert (await process.wait()).truncated
     await sandbox.close()
