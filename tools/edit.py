@@ -1,5 +1,6 @@
 """Editing files by exact search and replace."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,11 +77,16 @@ def edited(file: TextFile, path: str, old: str, new: str) -> tuple[str, int]:
         raise ToolError("old must not be empty, and new must differ from it.")
     start, end = place(file, path, old)
     found = file.raw[start:end]
-    # Among mixed line ends, what was replaced says which ones the new text has.
-    fitted = (
-        TextFile(found).fitted(new) if found not in (old, file.fitted(old)) else file.fitted(new)
-    )
-    return file.raw[:start] + fitted + file.raw[end:], start
+    exact = found in (old, file.fitted(old))
+    text = file.fitted(new) if exact else _ended(new, found)
+    return file.raw[:start] + text + file.raw[end:], start
+
+
+def _ended(new: str, found: str) -> str:
+    """The new text with the line ends, which may be mixed, of what it replaces, one by one."""
+    ends = re.findall("\r?\n", found)
+    first, *rest = new.replace("\r\n", "\n").split("\n")
+    return first + "".join(ends[min(n, len(ends) - 1)] + line for n, line in enumerate(rest))
 
 
 def _planned(
