@@ -84,6 +84,26 @@ async def test_many_at_once_each_get_their_own_bytes(relay: int, host: Listener)
     assert sorted(map(bytes, host.got)) == sorted(sent)
 
 
+async def test_a_slow_reader_gets_every_byte(relay: int, network: Network, host: Listener) -> None:
+    network.socket.unlink()
+    got = asyncio.Queue[bytes]()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.3)  # Until every buffer on the way is full.
+        got.put_nowait(await reader.read())
+        writer.close()
+
+    server = await asyncio.start_unix_server(slow, network.socket)
+    reader, writer = await asyncio.open_connection("127.0.0.1", relay)
+    data = bytes(range(256)) * 40_000
+    writer.write(data)
+    writer.write_eof()
+    assert await got.get() == data
+    assert await reader.read() == b""
+    writer.close()
+    server.close()
+
+
 async def test_a_client_that_leaves_takes_nobody_with_it(relay: int, host: Listener) -> None:
     for _ in range(20):
         _, writer = await asyncio.open_connection("127.0.0.1", relay)

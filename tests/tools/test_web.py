@@ -4,6 +4,7 @@ import contextlib
 import json
 import ssl
 import subprocess
+import tracemalloc
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from sandbox.limits import Limits
 from sandbox.network import Network
 from sandbox.refused import Refused
 from sandbox.supervised import Supervised
+from tests.sandbox.hosts import to_this_machine
 from tests.servers.web_server import Answer, WebServer
 from tools.call import JSON, Observation, ToolCall, ToolError
 from tools.clip import LIMIT
@@ -169,6 +171,25 @@ async def test_only_what_is_allowed_is_asked(online: Context, server: WebServer,
     before = len(server.requests)
     await refused(online, url.format(port=server.port))
     assert len(server.requests) == before
+
+
+async def test_the_address_that_was_judged_is_asked(context: Context, server: WebServer) -> None:
+    place = f"known-to-the-rules-only:{server.port}"
+    web = Web(Network.allowing([place], to_this_machine))
+    online = Context(context.sandbox, context.root, web=web)
+    assert "grüße" in await fetched(online, f"http://{place}/plain")
+    assert server.requests[-1][1]["Host"] == place
+
+
+async def test_a_packed_page_is_unpacked_no_further_than_it_may_be(
+    online: Context, server: WebServer
+) -> None:
+    tracemalloc.start()
+    try:
+        await refused(online, f"{server.url}/bomb")
+        assert tracemalloc.get_traced_memory()[1] < 30_000_000
+    finally:
+        tracemalloc.stop()
 
 
 async def test_a_page_cannot_end_its_quotation(online: Context, server: WebServer) -> None:
