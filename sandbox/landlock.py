@@ -36,6 +36,7 @@ RESIDUAL = (
     "the names, command lines and states of other processes can be read in /proc",
     "whether a path exists, and its size, owner and times, can be asked anywhere",
     "git's hooks and configuration and protected files are put back after a command, not kept",
+    "in a folder of root's, started by root, commands are root's as well, without capabilities",
     "without a cgroup memory is watched and not limited, and root's processes are not counted",
     "space is limited by the disk only: temporary files and the workspace are the machine's",
     "commands have no network, not even among themselves",
