@@ -24,6 +24,9 @@ from sandbox.limits import Limits
 from sandbox.refused import Refused
 from training.recipe import Recipe
 
+Tools = Literal["auto", "compact", "full"]
+"""`auto`: small local models get the few tools that they were trained on, all others everything."""
+
 
 @dataclass(frozen=True)
 class Chat:
@@ -31,6 +34,7 @@ class Chat:
 
     model: str = "student"
     mode: Mode = "ask"
+    tools: Tools = "auto"
 
 
 @dataclass(frozen=True)

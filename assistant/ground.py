@@ -18,11 +18,7 @@ from sandbox.sandbox import Sandbox
 from sandbox.snapshot import snapshot
 from sandbox.workspace import Workspace, in_place, isolated
 from tools.engines import engine_of
-from tools.registry import default_tools
-from tools.tool import Tool
 from tools.web import Web
-from tools.web_fetch import web_fetch
-from tools.web_search import web_search
 
 ALARM = "NO SANDBOX: commands may do all that you may do"
 
@@ -61,12 +57,6 @@ class Ground:
             workspace.close()
             raise
         return Ground(terms, workspace, sandbox, Web(network, engine), proxy, changes)
-
-    @property
-    def tools(self) -> tuple[Tool, ...]:
-        """What the agent can do here; the web only where there is one."""
-        fetch = (web_fetch,) if self.web.network else ()
-        return (*default_tools(), *fetch, *((web_search,) if self.web.engine else ()))
 
     @property
     def label(self) -> str:

@@ -13,6 +13,7 @@ from assistant.config import Config
 from assistant.driver import Driver, Say, open_driver
 from assistant.ground import Ground
 from assistant.terms import Terms
+from assistant.toolbox import Toolbox
 from tools.tool import Ask, Context, nobody
 
 
@@ -25,6 +26,7 @@ class Session:
     ground: Ground
     agent: Agent
     driver: Driver
+    toolbox: Toolbox
     listen: Listen
     past: tuple[Step, ...] = ()
     """What the next conversation begins with."""
@@ -59,13 +61,14 @@ class Session:
             await ground.close()
             raise
         context = Context(ground.sandbox, ground.workspace.root, ask=ask, web=ground.web)
-        agent = Agent(driver.model, ground.tools, context, config.chat.mode)
+        toolbox = Toolbox(config.chat.tools, ground.web, say)
+        agent = Agent(driver.model, toolbox.tools(driver.model), context, config.chat.mode)
         past = _last_steps(config.home, terms.root, store) if resume else ()
         if resume:
             say(_recap(past))
         if ground.alarm:
             say(f"{ground.alarm}.")
-        return Session(config, store, ground, agent, driver, listen, past)
+        return Session(config, store, ground, agent, driver, toolbox, listen, past)
 
     async def ask(self, text: str, decide: Decide = deny_all) -> str:
         """Run one turn and return why it ended.
@@ -95,7 +98,12 @@ class Session:
         """
         driver = await open_driver(self.config, spec, say)
         self.driver, old = driver, self.driver
-        self.agent.model = driver.model
+        self.agent.model, tools = driver.model, self.toolbox.tools(driver.model)
+        if [tool.name for tool in tools] != [tool.name for tool in self.agent.tools]:
+            # An episode has one set of tools: the conversation goes on in another one.
+            self.past = self.conversation.episode.steps if self.conversation else self.past
+            self._end()
+            self.agent.tools = tools
         await old.model.close()
 
     async def restart(self) -> None:
@@ -127,6 +135,10 @@ class Session:
 
     async def _finish(self) -> None:
         await self.agent.context.memory.close()
+        self._end()
+
+    def _end(self) -> None:
+        """End the episode on disk."""
         if self.conversation:
             self.conversation.close(self.stop, self.diff())
             self.conversation = None
