@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -116,12 +115,12 @@ CHANGES = {
 async def test_modes_owners_and_times_outside_cannot_be_changed(
     name: str, reduced: Sandbox, theirs: Path
 ) -> None:
-    before = theirs.stat(), os.stat("/usr/bin/env").st_mode
+    before = theirs.stat(), Path("/usr/bin/env").stat().st_mode
     code = CHANGES[name].format(path=str(theirs), name=theirs.name, folder=str(theirs.parent))
     said = await _python(reduced, f"import os; {code}; print('done')")
     assert "done" not in said
     assert "PermissionError" in said or "Operation not supported" in said
-    assert (theirs.stat(), os.stat("/usr/bin/env").st_mode) == before
+    assert (theirs.stat(), Path("/usr/bin/env").stat().st_mode) == before
 
 
 async def test_modes_owners_and_times_inside_are_changed(reduced: Sandbox) -> None:
@@ -132,7 +131,8 @@ os.chmod("a b", 0o640); assert stat.S_IMODE(os.stat("a b").st_mode) == 0o640
 os.chmod("l", 0o600); assert stat.S_IMODE(os.stat("a b").st_mode) == 0o600
 os.fchmod(os.open("a b", os.O_RDWR), 0o755); assert os.access("a b", os.X_OK)
 os.chmod("d", 0o1777); assert stat.S_IMODE(os.stat("d").st_mode) == 0o1777
-os.utime("a b", ns=(1_000_000_007, 2_000_000_009)); assert os.stat("a b").st_mtime_ns == 2_000_000_009
+os.utime("a b", ns=(1_000_000_007, 2_000_000_009))
+assert os.stat("a b").st_mtime_ns == 2_000_000_009
 os.utime("l", (3, 4), follow_symlinks=False); assert os.lstat("l").st_mtime == 4
 assert os.stat("a b").st_mtime_ns == 2_000_000_009
 os.utime("a b"); assert os.stat("a b").st_mtime > 10**9
@@ -167,7 +167,7 @@ ATTEMPTS = {
     "processors": "os.sched_setaffinity({pid}, [0])",
     "memory": "open('/proc/{pid}/mem', 'rb')",
     "the root": "os.listdir('/proc/{pid}/root')",
-    "descriptors": "os.listdir('/proc/{pid}/fd')",
+    "descriptors": "open('/proc/{pid}/fd/0', 'rb')",
     "trace": "call(101, 16, {pid}, 0, 0)",
     "shared memory": "call(29, 12345, 4096, 0o1600)",
     "a queue": "call(68, 12345, 0o1600)",
@@ -217,12 +217,15 @@ print("tried")
     await other.kill()
 
 
+def _alive(mark: str) -> bool:
+    return subprocess.run(["pgrep", "-f", mark], capture_output=True, check=False).returncode == 0
+
+
 async def test_what_a_command_leaves_is_killed(reduced: Sandbox) -> None:
     mark = f"31415.{os.getpid()}"
     daemon = f"setsid sh -c 'sleep {mark} & sleep {mark}' >/dev/null 2>&1 &"
     await reduced.run(["sh", "-c", daemon])
-    found = subprocess.run(["pgrep", "-f", f"sleep {mark}"], capture_output=True, check=False)
-    assert found.stdout == b""
+    assert not _alive(mark)
 
 
 async def test_protected_files_are_put_back(tmp_path: Path) -> None:
@@ -305,10 +308,9 @@ async def test_nothing_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_what_it_cannot_do_is_refused() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        with pytest.raises(SandboxUnavailable, match="list of domains"):
-            await open_sandbox(Path(folder), backend="landlock", network=Network(()))
+async def test_what_it_cannot_do_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SandboxUnavailable, match="list of domains"):
+        await open_sandbox(tmp_path, backend="landlock", network=Network(()))
     workspace = copy_of({"a": "b"})
     if workspace.stage is not None:
         with pytest.raises(SandboxUnavailable, match="copy-on-write"):
@@ -322,7 +324,7 @@ async def test_the_residual_list_is_true_and_told(reduced: Sandbox, theirs: Path
     code = f"""
 import json, os, socket
 told = {{}}
-told["names"] = open("/proc/{me}/cmdline").read() != "" and "pytest" in open("/proc/{me}/cmdline").read()
+told["names"] = "pytest" in open("/proc/{me}/cmdline").read()
 told["whether a path exists"] = os.stat({str(theirs)!r}).st_mtime == 1
 told["root"] = os.getuid() == os.stat(".").st_uid
 try: socket.create_server(("127.0.0.1", 0))
