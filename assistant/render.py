@@ -1,6 +1,7 @@
 """What a turn looks like: answers as they stream, a line a tool call, diffs in colour."""
 
 import json
+import re
 from collections.abc import Callable
 
 from agent.model import Event, Malformed, Stop, Text, Thinking, Usage
@@ -10,7 +11,9 @@ from assistant.untrusted import neutral
 from tools.call import JSON, Observation, ToolCall
 
 # The argument that says best what a call is about.
-_TELLING = ("path", "command", "pattern", "query", "code")
+_TELLING = ("path", "command", "pattern", "query", "code", "question", "job")
+# The last line of what runs something; other tools put other notes in brackets.
+_ENDED = re.compile(r"\[(exit code|killed|stopped|the interpreter has ended).*\]")
 
 
 class Renderer:
@@ -111,7 +114,7 @@ def summary(observation: Observation, most: int = 100) -> str:
 def _status(observation: Observation) -> str:
     """How a command ended, in the brackets of its last line; empty for other tools."""
     last = observation.text.rstrip().rpartition("\n")[2]
-    return last if last.startswith("[") and last.endswith("]") else ""
+    return last if _ENDED.fullmatch(last) else ""
 
 
 def _well(observation: Observation) -> bool:

@@ -50,6 +50,16 @@ def test_a_command_says_how_it_ended() -> None:
     assert summary(Observation("1", "shell", "")) == ""
 
 
+def test_notes_in_brackets_are_no_failures() -> None:
+    for text in ("[no matches]", "Job 1 is running.\n[no new output]", "1 failed\n[whatever]"):
+        assert shown(READ, Observation(READ.id, "read_file", text))[0].startswith("✓")
+    for text in (
+        "1\n[stopped after 1 s; variables are kept]", "[killed: more than 5 MB of memory]",
+        "[the interpreter has ended (exit code 7): all variables are lost]",
+    ):  # fmt: skip
+        assert shown(READ, Observation(READ.id, "read_file", text))[0].startswith("✗")
+
+
 def test_what_models_and_tools_say_cannot_steer_the_terminal() -> None:
     call = ToolCall("1", "shell", {"command": "echo \x1b[2J"})
     text, renderer = shown(
