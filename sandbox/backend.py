@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -25,6 +24,7 @@ from sandbox.planted import Planted
 from sandbox.sandbox import Sandbox, SandboxBroken, SandboxUnavailable
 from sandbox.stage import stage_of
 from sandbox.supervised import Supervised
+from sandbox.temporary import scratch
 from sandbox.warden.client import warden
 from sandbox.wish import Wish
 
@@ -74,8 +74,8 @@ async def _canary(choice: Choice = _CHOICE) -> str | None:
         )
     if program in _proven:
         return None
-    with tempfile.TemporaryDirectory(prefix="assistant-canary-") as folder:
-        wish = Wish(Path(folder), Limits(seconds=20), own_python=False)
+    with scratch() as folder:
+        wish = Wish(folder, Limits(seconds=20), own_python=False)
         sandbox = Supervised(wish.root, _bubblewrap(wish), wish.limits)
         try:
             completed = await sandbox.run(["/bin/sh", "-c", "echo alive > canary && cat canary"])
@@ -142,8 +142,8 @@ async def _landlock_canary(choice: Choice = _CHOICE) -> str | None:
         return f"No sandbox: Landlock does not work here ({lack}); use bubblewrap or Docker."
     if "landlock" in _proven:
         return None
-    with tempfile.TemporaryDirectory(prefix="assistant-canary-") as folder:
-        wish = Wish(Path(folder), Limits(seconds=20), own_python=False)
+    with scratch() as folder:
+        wish = Wish(folder, Limits(seconds=20), own_python=False)
         sandbox = Supervised(wish.root, _landlock(wish), wish.limits)
         try:
             completed = await sandbox.run(["/bin/sh", "-c", f"cat {folder}/../*; echo alive"])

@@ -8,7 +8,6 @@ the size of a workspace that is the user's own folder is not limited.
 """
 
 import asyncio
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from sandbox.launch import Channel
 from sandbox.limits import Limits
 from sandbox.sandbox import SandboxBroken, SandboxUnavailable
 from sandbox.supervised import Supervised
+from sandbox.temporary import scratch
 
 
 @dataclass
@@ -122,11 +122,9 @@ def known(choice: Choice) -> Image:
 
 
 async def _tried(choice: Choice, image: Image) -> Image:
-    with tempfile.TemporaryDirectory(prefix="assistant-canary-") as folder:
+    with scratch() as folder:
         limits = Limits(seconds=20)
-        sandbox = Supervised(
-            Path(folder), Docker(Plan(Path(folder), choice, image, limits)), limits
-        )
+        sandbox = Supervised(folder, Docker(Plan(folder, choice, image, limits)), limits)
         try:
             # An image that has pytest must not be asked about ours.
             completed = await sandbox.run(["python3", "-c", _CANARY], env={"PYTHONPATH": ""})

@@ -5,22 +5,19 @@ import os
 import shutil
 import stat
 import subprocess
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from secrets import token_hex
 
 from sandbox.delete import delete
 from sandbox.refused import Refused
 from sandbox.sandbox import SandboxBroken
 from sandbox.snapshot import Snapshot, changes, difference, snapshot
 from sandbox.stage import Stage, over_files, over_tree, possible
+from sandbox.temporary import drop, temporary
 from sandbox.tree import TreeError, belong, name
-from sandbox.warden.client import Denied, forget, guard
+from sandbox.warden.client import Denied
 
-_PREFIX = "assistant-workspace-"
 _QUOTA = 1024
 """Megabytes that the changes of a copy-on-write workspace may hold, as in `Limits`."""
 
@@ -129,9 +126,9 @@ def copy_of(
     try:
         fill(root)
     except BaseException:
-        _remove(root)
+        drop(root)
         raise
-    return Workspace(root, snapshot(root), lambda: _remove(root))
+    return Workspace(root, snapshot(root), lambda: drop(root))
 
 
 def isolated(root: Path, *, megabytes: int = _QUOTA, plain: bool = False) -> Workspace:
@@ -150,9 +147,9 @@ def isolated(root: Path, *, megabytes: int = _QUOTA, plain: bool = False) -> Wor
     try:
         shutil.copytree(root, copy, symlinks=True, dirs_exist_ok=True, ignore=_special)
     except shutil.Error as error:
-        _remove(copy)
+        drop(copy)
         raise Refused(f"{root} cannot be copied: {error.args[0][0][2]}.") from error
-    return Workspace(copy, snapshot(copy), lambda: _remove(copy))
+    return Workspace(copy, snapshot(copy), lambda: drop(copy))
 
 
 def _staged(stage: Stage) -> Workspace:
@@ -166,30 +163,6 @@ def _special(folder: str, names: list[str]) -> list[str]:
     return [name for name, mode in modes.items() if not any(kind(mode) for kind in kinds)]
 
 
-def temporary(parent: Path | None = None) -> Path:
-    """A temporary folder that does not outlive this process; to be removed with `delete`."""
-    folder = Path(parent or tempfile.gettempdir(), f"{_PREFIX}{os.getpid()}-{token_hex(8)}")
-    _drop_leftovers(folder.parent)
-    guard("tree", str(folder))
-    folder.mkdir(mode=0o700)
-    return folder
-
-
-def _remove(folder: Path) -> None:
-    delete(folder)
-    forget("tree", str(folder))
-
-
-@cache
-def _drop_leftovers(parent: Path) -> None:
-    """Remove what processes left that were killed together with their warden."""
-    for folder in parent.glob(f"{_PREFIX}*-*"):
-        pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
-        mine = pid.isdigit() and folder.lstat().st_uid == os.geteuid()
-        if mine and not Path("/proc", pid).exists():
-            delete(folder)
-
-
 def worktree_of(repo: Path, commit: str = "HEAD", parent: Path | None = None) -> Workspace:
     """A detached git worktree of a repository at a commit.
 
@@ -200,13 +173,13 @@ def worktree_of(repo: Path, commit: str = "HEAD", parent: Path | None = None) ->
     root = folder / repo.resolve().name
 
     def remove() -> None:
-        _remove(folder)
+        drop(folder)
         _git(repo, "worktree", "prune")
 
     try:
         _git(repo, "worktree", "add", "--detach", str(root), commit)
     except BaseException:
-        _remove(folder)
+        drop(folder)
         raise
     return Workspace(root, snapshot(root), remove)
 
