@@ -160,7 +160,6 @@ ATTEMPTS = {
     "a raw pair": "socket.socketpair(type=socket.SOCK_RAW)",
     "a stream of a pair, elsewhere": "socket.socketpair()[0].connect({path!r})",
     "a signal": "os.kill({pid}, 0)",
-    "a signal to all": "os.kill(-1, 0)",
     "a signal by a pidfd": "signal.pidfd_send_signal(os.pidfd_open({pid}), 0)",
     "limits": "resource.prlimit({pid}, resource.RLIMIT_NOFILE)",
     "turns": "os.setpriority(os.PRIO_PROCESS, {pid}, 0)",
