@@ -1,22 +1,21 @@
-"""Calls of single tools on a sandbox that keeps its supervisor."""
+"""Calls of single tools in a sandbox that is closed as a conversation closes it."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sandbox.bare import Bare
+from sandbox.backend import open_sandbox
 from sandbox.limits import Limits
-from sandbox.supervised import Supervised
 from tools.call import JSON, Observation, ToolCall
 from tools.tool import Context, Tool, execute
 
 
 @asynccontextmanager
 async def live(folder: Path, limits: Limits) -> AsyncGenerator[Context]:
-    """A context on an empty workspace, closed as a conversation closes it."""
+    """A context on an empty workspace, in the backend that is chosen here."""
     root = folder / "workspace"
     root.mkdir(parents=True)
-    context = Context(Supervised(root, Bare(root, limits), limits), root)
+    context = Context(await open_sandbox(root, limits=limits), root)
     try:
         yield context
     finally:

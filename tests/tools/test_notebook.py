@@ -139,10 +139,9 @@ async def test_a_cell_that_ends_the_interpreter_says_so(notebook: Context, end: 
 async def test_an_interpreter_that_died_between_two_cells(notebook: Context) -> None:
     pid = await _run(notebook, "import os; x = 1; os.getpid()")
     await notebook.sandbox.run(["kill", "-9", pid.split("\n")[0]])
-    async with asyncio.timeout(20):
-        while "all variables are lost]\n" not in (shown := await _run(notebook, "1")):
-            await asyncio.sleep(0.05)
-    assert shown.endswith("1\n[exit code 0]")
+    # Its end may be known before the cell is sent, or after.
+    assert "(killed by signal 9): all variables are lost]" in await _run(notebook, "x = 2")
+    assert await _run(notebook, "1") == "1\n[exit code 0]"
 
 
 async def test_too_much_memory(notebook: Context) -> None:
