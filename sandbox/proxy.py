@@ -6,7 +6,6 @@ What happens inside of a tunnel (CONNECT) is not looked at: with whom it speaks 
 
 import asyncio
 import contextlib
-import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +15,7 @@ import h11
 from sandbox.exchange import CHUNK, Exchange, Patience
 from sandbox.network import Network
 from sandbox.sandbox import SandboxBroken
-from sandbox.warden.client import forget
-from sandbox.workspace import temporary
+from sandbox.temporary import drop, temporary
 
 _SHORT = Path("/tmp")  # noqa: S108 - the folder in it is private
 _PATIENCE = Patience()
@@ -60,10 +58,9 @@ class Proxy:
         for task in self._open:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
         # A warden that has died has removed what it guarded.
         with contextlib.suppress(SandboxBroken):
-            forget("tree", str(self.folder))
+            drop(self.folder)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection to its end; whatever it sends, nothing is raised."""

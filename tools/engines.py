@@ -57,7 +57,8 @@ class Ddgs:
         except DDGSException as error:
             if "No results" in str(error):
                 return []
-            raise ToolError(f"The search did not work: {error}.") from None
+            # What it says of each engine that it tried is long.
+            raise ToolError(f"The search did not work: {str(error)[:150]}.") from None
         return _results(found, "href", "body", most)
 
 
