@@ -99,7 +99,8 @@ KERNEL = (
         return forked(lambda: os._exit(0 if work() == os.getpid() else 1)) == 0
         """, machine=_CPU),
     Attempt("calls of x32", "kernel surface",
-            "return forked(lambda: os._exit(call(0x40000000 | 39) != os.getpid())) == 0", control="none", machine=_CPU),
+            "return forked(lambda: os._exit(call(0x40000000 | 39) != os.getpid())) == 0",
+            control="none", machine=_CPU),
     Attempt("the core pattern", "kernel surface", """
         path = "/proc/sys/kernel/core_pattern"
         return write(path, "r+b") if "pattern" in t.get("dare", "") else open(path, "r+b").name
