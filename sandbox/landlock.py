@@ -209,7 +209,7 @@ class Landlock:
         rules += [(path, _READ) for path in read if not path.startswith("/proc/")]
         rules += [(f"/dev/{name}", _USE) for name in _DEVICES]
         return {
-            "user": (owner.st_uid, owner.st_gid),
+            "owner": (owner.st_uid, owner.st_gid) if os.geteuid() == 0 else None,
             "handled": (_ALL, _TCP, _SCOPES),
             "rules": rules,
             "filter": seccomp.program(rules=(*refusals.COMMON, *refusals.SHARED)),

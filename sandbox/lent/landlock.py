@@ -37,17 +37,19 @@ def _checked(result: int, what: str) -> int:
     return result
 
 
-def _drop(user: int, group: int) -> None:
-    """Become the workspace's owner; whoever is root has no capabilities any more."""
+def _drop(owner: tuple[int, int] | None) -> None:
+    """Become the workspace's owner, where we may; whoever is root has no capabilities any more."""
     if os.geteuid() != 0:
         return
-    os.setgroups([])
-    os.setgid(group)
+    if owner:
+        os.setgroups([])
+        os.setgid(owner[1])
     for capability in range(64):
         if _libc.prctl(_BOUND_DROP, capability, 0, 0, 0) < 0:
             break  # There are no more.
     _checked(_libc.prctl(_SECURE_BITS, _NO_ROOT, 0, 0, 0), "prctl")
-    os.setuid(user)
+    if owner:
+        os.setuid(owner[0])
     header = _CAPABILITIES.to_bytes(4, "little") + bytes(4)
     _checked(_libc.capset(header, bytes(24)), "capset")
 
@@ -82,7 +84,7 @@ def main() -> None:
     """Read the plan, be confined, serve."""
     plan = marshal.loads(os.pread(3, 2**24, 0))  # noqa: S302 - ours
     os.closerange(3, 2**20)
-    _drop(*plan["user"])
+    _drop(plan["owner"])
     _checked(_libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0), "prctl")
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
     if os.fork():
