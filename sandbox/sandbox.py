@@ -65,6 +65,8 @@ class Sandbox(Protocol):
     """The interpreter that our own scripts run in, inside; never one of the workspace's."""
     lent: str
     """The folder inside where our own scripts (`sandbox/lent/`) are, read-only."""
+    programs: str
+    """PATH without what the workspace brings: a program found there is none of its own."""
     grammars: str
     """The folder inside where tree-sitter and its grammars are, for `lent/symbols.py`."""
 

@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from sandbox.completed import Completed
 from sandbox.conversation import Conversation, End, Job, finished
@@ -53,6 +53,7 @@ class Supervised:
         self.base = launch.base
         self.base = launch.base
         self.lent = launch.lent
+        self.programs = _programs(launch)
         self.grammars = launch.grammars
         self._launch = launch
         self._refusals = refusals
@@ -234,3 +235,11 @@ def _spent(conversation: asyncio.Task[Conversation]) -> bool:
         return False
     failed = conversation.cancelled() or conversation.exception() is not None
     return failed or bool(conversation.result().broken)
+
+
+def _programs(launch: Launch) -> str:
+    """PATH without the folder of an interpreter that the workspace brings."""
+    path, own = launch.environment.get("PATH", ""), str(PurePosixPath(launch.python).parent)
+    if not PurePosixPath(own).is_relative_to(launch.workdir):
+        return path
+    return ":".join(folder for folder in path.split(":") if folder != own)

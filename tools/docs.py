@@ -19,7 +19,9 @@ async def docs(context: Context, query: str) -> str:
         raise ToolError("query must be a name or a few words.")
     sandbox = context.sandbox
     script = entry(sandbox.base, sandbox.lent, "manual")
-    completed = await sandbox.run([*script, sandbox.python, query], seconds=_SECONDS)
+    completed = await sandbox.run(
+        [*script, sandbox.python, query], seconds=_SECONDS, env={"PATH": sandbox.programs}
+    )
     if completed.timed_out:
         raise ToolError("That took too long; ask for a full name, such as json.dumps.")
     if not completed.ok:

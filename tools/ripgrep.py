@@ -32,7 +32,13 @@ async def ripgrep(
         raise ToolError("A pattern or path is too long, or it holds a NUL; use a shorter one.")
     _no_pipe(place, context.root)
     command = [*_ALWAYS, *arguments, "--", dashed(place)]
-    completed = await context.sandbox.run(command, seconds=_SECONDS, output_bytes=output_bytes)
+    # Nothing of the workspace may run for a call that only reads, not even its own `rg`.
+    completed = await context.sandbox.run(
+        command,
+        seconds=_SECONDS,
+        output_bytes=output_bytes,
+        env={"PATH": context.sandbox.programs},
+    )
     if completed.timed_out:
         raise ToolError("That took too long; look in a smaller folder.")
     if completed.exit_code in (0, _NOTHING) or completed.stdout:

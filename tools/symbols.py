@@ -24,7 +24,9 @@ async def symbols(context: Context, name: str = "", path: str = ".") -> str:
         raise ToolError("A name must not hold a NUL.")
     script = [sandbox.base, "-I", "-S", "-B", f"{sandbox.lent}/symbols.py"]
     words = [sandbox.grammars, dashed(place), *([name] if name else [])]
-    completed = await sandbox.run([*script, *words], seconds=_SECONDS)
+    completed = await sandbox.run(
+        [*script, *words], seconds=_SECONDS, env={"PATH": sandbox.programs}
+    )
     if completed.timed_out:
         raise ToolError("That took too long; name a file or a smaller folder with path.")
     if completed.exit_code == _MISSING:
