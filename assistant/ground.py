@@ -143,10 +143,18 @@ def _workspace(config: Config, terms: Terms) -> tuple[Workspace, Changes | None]
     return copy, Changes(terms.root, copy.root, start)
 
 
+def _own(config: Config, folder: Path) -> list[Path]:
+    """What is ours in the folder: who works in a folder above our home must not change it."""
+    home, folder = config.home.resolve(), folder.resolve()
+    inside = home.is_relative_to(folder) and home != folder and home.is_dir()
+    return [home.relative_to(folder)] if inside else []
+
+
 async def _sandbox(config: Config, terms: Terms, root: Path, network: Network | None) -> Sandbox:
     return await open_sandbox(
         root,
         limits=config.sandbox,
+        readonly=_own(config, terms.root),
         network=network,
         backend=config.sandbox.choice if terms.sandboxed else "none",
     )

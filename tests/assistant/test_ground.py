@@ -209,3 +209,22 @@ def test_without_a_sandbox_it_is_said_all_the_time(project: Path, tmp_path: Path
         terminal.sees("NO SANDBOX")
         assert terminal.leaves() == 0
         assert "of the user" in observed(server, 1)
+
+
+def test_commands_cannot_change_our_settings_where_they_lie_in_the_folder(project: Path) -> None:
+    home = project / "deep/home"
+    home.mkdir(parents=True)
+    settings = home / "config.toml"
+    settings.write_text("[chat]\n")
+    attack = "echo x >> deep/home/config.toml; mv deep away; mv deep/home away; ls deep/home"
+    script = [Reply("", [call("shell", command=attack)]), Reply("Done.")]
+    with ModelServer(events, script) as server:
+        environment = {"ASSISTANT_HOME": str(home), **served(server.url)}
+        subprocess.run(
+            [COMMAND, "-p", "go", "--model", "openai:test", "--mode", "auto"],
+            env=clean_environment() | environment, cwd=project, stdin=subprocess.DEVNULL,
+            capture_output=True, check=True,
+        )  # fmt: skip
+        assert "config.toml" in observed(server, 1)
+    assert settings.read_text() == "[chat]\n"
+    assert not (project / "away").exists()
