@@ -19,6 +19,8 @@ from sandbox.lent.network import start_relay
 _PIECE = 2**18
 _WATCH = 0.1
 """Seconds between two looks at the memory."""
+_DESCRIPTORS = 2**20
+"""More than a process may have."""
 _FORKS = 5
 """Tries to start a command while there are too many processes."""
 
@@ -239,7 +241,8 @@ def _own_oom_file() -> int:
 
 
 def main() -> None:
-    """Serve on standard input and output, which no command may have."""
+    """Serve on standard input and output, which no command may have, nor what else was left open."""
+    os.closerange(3, _DESCRIPTORS)
     channel = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
