@@ -216,7 +216,7 @@ def test_commands_cannot_change_our_settings_where_they_lie_in_the_folder(projec
     home.mkdir(parents=True)
     settings = home / "config.toml"
     settings.write_text("[chat]\n")
-    attack = "echo x >> deep/home/config.toml; mv deep away; mv deep/home away; ls deep/home"
+    attack = "echo x >> deep/home/config.toml; mv deep away; ls deep/home"
     script = [Reply("", [call("shell", command=attack)]), Reply("Done.")]
     with ModelServer(events, script) as server:
         environment = {"ASSISTANT_HOME": str(home), **served(server.url)}
@@ -227,4 +227,3 @@ def test_commands_cannot_change_our_settings_where_they_lie_in_the_folder(projec
         )  # fmt: skip
         assert "config.toml" in observed(server, 1)
     assert settings.read_text() == "[chat]\n"
-    assert not (project / "away").exists()
