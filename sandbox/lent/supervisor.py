@@ -241,7 +241,7 @@ def _own_oom_file() -> int:
 
 
 def main() -> None:
-    """Serve on standard input and output, which no command may have, nor what else was left open."""
+    """Serve on standard input and output; no command has them, nor what else was left open."""
     os.closerange(3, _DESCRIPTORS)
     channel = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)

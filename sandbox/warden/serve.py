@@ -175,7 +175,7 @@ class Warden:
 def main() -> None:
     """Serve: the arguments are the socket's number, the parent's pid, and `private` or nothing."""
     end = socket(AF_UNIX, SOCK_SEQPACKET, 0, int(sys.argv[1]))
-    end.set_inheritable(False)  # Who holds it answers the host in our place.
+    os.set_inheritable(end.fileno(), False)  # Who holds it answers the host in our place.
     parent = os.pidfd_open(int(sys.argv[2]))
     warden = Warden(private="private" in sys.argv[3:])
     # A process that was forked from the parent may hold the socket open: both count.
