@@ -14,11 +14,19 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from sandbox.protected import Part, parts
+from sandbox.putback import PutBack
 from sandbox.tree import Tree, TreeError
 
-_PASSED_OVER = frozenset(("node_modules", ".venv", "venv", "__pycache__"))
-_AT_OPENING = 2.0
+_INSTALLED = frozenset(("node_modules", ".venv", "venv", "__pycache__"))
+_RUN = ("hooks", "config", "config.worktree")
+"""What of a repository can make git run something."""
+_CLOCK = 20_000_000
+"""Nanoseconds: the kernel stamps files with the time of its last tick."""
+_AT_OPENING = 1.0
 """Seconds for finding what is there already."""
+_AT_ONCE, _AT_LAST = 0.005, 2.0
+"""Seconds for finding what commands have made."""
 _SECTION = re.compile(r'\[(\w+)(?: "([\w./-]+)")?\]')
 _SETTING = re.compile(r"(\w+) = (.*)")
 _PLAIN = re.compile(r"[\w.@+/:* -]{0,200}")
@@ -39,14 +47,28 @@ class Planted:
     """The repositories of one workspace, and which of them were there before."""
 
     def __init__(self, root: Path) -> None:
-        """Note what is there; it is the user's own."""
-        self._tree = Tree(root)
-        self._known = frozenset(_repositories(root, time.monotonic() + _AT_OPENING))
+        """Note what is there; it is the user's own.
 
-    def clean(self, seconds: float) -> None:
-        """Make harmless what is new; what lies deep may be left for a call with more time."""
-        until = time.monotonic() + seconds
-        for folder in _repositories(self._tree.root, until):
+        Raises:
+            SandboxUnavailable: a repository is too large to be kept as it is.
+        """
+        self._tree = Tree(root)
+        self._opened = time.time_ns()
+        self._known = frozenset(_repositories(root, time.monotonic() + _AT_OPENING))
+        kept = [part.path for part in parts(root, ()) if part.readonly]
+        loose = [f for f in sorted(self._known) if not any(_covers(path, f) for path in kept)]
+        files = [
+            Part(f"{f}/{name}", root / f / name, readonly=True) for f in loose for name in _RUN
+        ]
+        self._loose = PutBack(root, files) if files else None
+
+    def clean(self, last: bool) -> None:
+        """Make harmless what is new; what lies deep may be left for the last time."""
+        until = time.monotonic() + (_AT_LAST if last else _AT_ONCE)
+        if self._loose:
+            with contextlib.suppress(OSError):
+                self._loose.restore()
+        for folder in _repositories(self._tree.root, until, everywhere=last):
             # Somebody may have taken it away again, or laid a link in its place.
             with contextlib.suppress(TreeError, OSError):
                 self._forget_common_directory(folder)
@@ -54,15 +76,15 @@ class Planted:
                     self._clean(folder)
 
     def _clean(self, folder: str) -> None:
-        for name in self._hooks(f"{folder}/hooks"):
-            if not name.endswith(".sample"):
-                self._remove(f"{folder}/{name}")
-        self._remove(f"{folder}/config.worktree")
+        for path in (*self._hooks(f"{folder}/hooks"), f"{folder}/config.worktree"):
+            if self._is_new(path):
+                with contextlib.suppress(TreeError):  # A folder: git does not run those.
+                    self._tree.remove(path)
         path = f"{folder}/config"
+        if not self._is_new(path):
+            return
         try:
             before = self._tree.read(path, 2**20)
-        except FileNotFoundError:
-            return
         except TreeError:
             before = b""
         after = harmless(before.decode(errors="replace")).encode()
@@ -70,15 +92,19 @@ class Planted:
             self._tree.remove(path)
             self._tree.write(path, after, git=True)
 
-    def _hooks(self, path: str) -> list[str]:
+    def _hooks(self, folder: str) -> list[str]:
         try:
-            return [f"hooks/{name}" for name in self._tree.names(path)]
+            names = self._tree.names(folder)
         except TreeError:  # It is a link.
-            return ["hooks"]
+            return [folder]
+        return [f"{folder}/{name}" for name in names if not name.endswith(".sample")]
 
-    def _remove(self, path: str) -> None:
-        with contextlib.suppress(TreeError):  # A folder: git does not run those.
-            self._tree.remove(path)
+    def _is_new(self, path: str) -> bool:
+        """Whether it was made or changed since the opening, which nobody can hide."""
+        try:
+            return (self._tree.root / path).lstat().st_ctime_ns >= self._opened - _CLOCK
+        except FileNotFoundError:
+            return False
 
     def _forget_common_directory(self, folder: str) -> None:
         """Remove the file that makes git take another folder's configuration for its own.
@@ -92,24 +118,32 @@ class Planted:
                 self._tree.remove(path)
 
 
-def _repositories(root: Path, until: float) -> Iterator[str]:
+def _covers(path: str, folder: str) -> bool:
+    """Whether a read-only part of the workspace keeps a repository from changes."""
+    return path == f"{folder}/config" or PurePosixPath(folder).is_relative_to(path)
+
+
+def _repositories(root: Path, until: float, *, everywhere: bool = False) -> Iterator[str]:
     """Folders that git would take for a repository, relative to `root`; the shallow ones first."""
-    pending: deque[str] = deque((".",))
-    while pending and time.monotonic() < until:
-        here = pending.popleft()
+    pending: deque[str] = deque(("",))
+    late: deque[str] = deque()
+    while (pending or late) and time.monotonic() < until:
+        here = (pending or late).popleft()
         try:
             with os.scandir(root / here) as found:
                 entries = {e.name: e.is_dir(follow_symlinks=False) for e in found}
         except OSError:
             continue
-        repository = here.endswith("/.git") or (
+        repository = PurePosixPath(here).name == ".git" or (
             "HEAD" in entries and ("commondir" in entries or {"objects", "refs"} <= entries.keys())
         )
         if repository:
-            yield here
+            yield here or "."
             entries = {name: entries.get(name, False) for name in ("modules", "worktrees")}
         folders = {name for name, is_dir in entries.items() if is_dir}
-        pending.extend(f"{here}/{name}" for name in sorted(folders - _PASSED_OVER))
+        pending.extend(f"{here}/{name}".lstrip("/") for name in sorted(folders - _INSTALLED))
+        if everywhere:
+            late.extend(f"{here}/{name}".lstrip("/") for name in sorted(folders & _INSTALLED))
 
 
 def harmless(configuration: str) -> str:

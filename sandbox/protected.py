@@ -1,8 +1,10 @@
 """Which parts of a workspace commands may not change, as data for every kind of backend."""
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from sandbox.sandbox import SandboxUnavailable
@@ -26,18 +28,23 @@ _DEEP = 4
 """Folders within each other that are searched for repositories."""
 _FOLDERS = 2000
 """Folders that are searched in all: a sandbox has to open at once."""
+_NESTED = 20
+"""Repositories within the workspace that get mounts of their own: each mount costs time."""
+_SETTINGS = (".assistant", "assistant.toml", ".mcp.json", ".envrc", ".vscode", ".idea")
+"""What agents, shells and editors on the host read, and may run programs by."""
 _PASSED_OVER = frozenset(("node_modules", ".venv", "venv", "__pycache__"))
 EMPTY = Path(__file__).parent / "lent/empty"
 """Stands for a file that is not there."""
 
 
 def parts(root: Path, readonly: Sequence[Path]) -> tuple[Part, ...]:
-    """Hooks and configuration of git and `readonly`, each behind the folders above it.
+    """Hooks and configuration of git, settings of editors and agents, and `readonly`, each behind
+    the folders above it.
 
     Raises:
         SandboxUnavailable: a repository is laid out so that it cannot be protected.
     """
-    found = list(_git(root))
+    found = [*_git(root), *_settings(root)]
     above = {Path(part.path) for part in found}
     """What is a mount already: one more would hide those inside of it."""
 
@@ -48,11 +55,13 @@ def parts(root: Path, readonly: Sequence[Path]) -> tuple[Part, ...]:
                 above.add(parent)
                 yield Part(str(parent), root / parent, readonly=False)
 
-    for folder in _nested(root):
-        found += behind(folder / ".git")
-        inner = [replace(part, path=f"{folder}/{part.path}") for part in _git(root / folder)]
-        above.update(Path(part.path) for part in inner)
-        found += inner
+    for folder in islice(_nested(root), _NESTED):
+        # One that cannot be protected is looked after by `sandbox.planted`.
+        with contextlib.suppress(SandboxUnavailable):
+            inner = [replace(part, path=f"{folder}/{part.path}") for part in _git(root / folder)]
+            found += behind(folder / ".git")
+            above.update(Path(part.path) for part in inner)
+            found += inner
     for path in readonly:
         place = _inside(root, path)
         found += [*behind(place), Part(str(place), root / place, readonly=True)]
@@ -71,6 +80,14 @@ def _nested(root: Path) -> Iterator[Path]:
             return
         deep = len(folder.parts) >= _DEEP
         folders[:] = [] if deep else sorted(set(folders) - _PASSED_OVER - {".git"})
+
+
+def _settings(root: Path) -> Iterator[Part]:
+    """Those that are there; a link is left as it is, since what it leads to may be outside."""
+    for item in _SETTINGS:
+        path = root / item
+        if not path.is_symlink() and (path.is_file() or path.is_dir()):
+            yield Part(item, path, readonly=True)
 
 
 def _inside(root: Path, path: Path) -> Path:

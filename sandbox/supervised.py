@@ -22,8 +22,6 @@ from sandbox.sandbox import Process, SandboxBroken
 from sandbox.started import Started
 
 _CLOSED = "The sandbox was closed."
-_TIDYING, _LAST_TIDYING = 0.005, 2.0
-"""Seconds that tidying the workspace may take after a command, and at the end."""
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 """Ends of a command that was killed, and of a shell whose last command was."""
 _TOO_LARGE = (-signal.SIGXFSZ, 128 + signal.SIGXFSZ)
@@ -38,12 +36,12 @@ class Supervised:
         launch: Launch,
         limits: Limits,
         refusals: Callable[[], tuple[str, ...]] = lambda: (),
-        tidy: Callable[[float], None] = lambda seconds: None,
+        tidy: Callable[[bool], None] = lambda last: None,
     ) -> None:
         """`refusals`: the connections that were refused since it was called last.
 
-        `tidy` is called after each command, and in a thread at the end: it takes out of the
-        workspace what must not stay there, in so many seconds.
+        `tidy` takes out of the workspace what must not stay there: at once after a command, and
+        thoroughly in a thread at the end.
         """
         self.root = root
         self.limits = limits
@@ -116,7 +114,7 @@ class Supervised:
         except (SandboxBroken, asyncio.CancelledError):
             return
         await conversation.end(_CLOSED)
-        await asyncio.to_thread(self._tidy, _LAST_TIDYING)
+        await asyncio.to_thread(self._tidy, True)
 
     def _order(
         self,
@@ -190,7 +188,7 @@ class Supervised:
 
     def _settle(self, conversation: Conversation) -> None:
         conversation.channel.settle()
-        self._tidy(_TIDYING)
+        self._tidy(False)
 
     def _watch_disk(self, conversation: Conversation, job: Job) -> None:
         if self._launch.settings.get("watch_disk"):

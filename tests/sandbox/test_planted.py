@@ -45,6 +45,7 @@ def root(tmp_path: Path) -> Path:
 
 _WAYS = {
     "here": _EVIL.format("."),
+    "among what is installed": _EVIL.format("node_modules/x"),
     "below": _EVIL.format("sub/deep"),
     "a bare one": _EVIL.format("x") + "mv x/.git bare; git config -f bare/config core.worktree ..",
     "behind a file": _EVIL.format("x") + "mkdir y; mv x/.git y/repo; echo gitdir: repo > y/.git",
@@ -62,7 +63,10 @@ _WAYS = {
 
 @pytest.mark.parametrize("way", _WAYS)
 def test_nothing_of_it_runs(root: Path, out: Path, way: str) -> None:
-    places = [Path(), *(Path(name) for name in ("sub/deep", "x", "y", "bare", "y/repo"))]
+    places = [
+        Path(),
+        *(Path(name) for name in ("sub/deep", "x", "y", "bare", "y/repo", "node_modules/x")),
+    ]
     _plant(root, out, _WAYS[way])
     for place in places:
         _use(root / place)
@@ -71,7 +75,7 @@ def test_nothing_of_it_runs(root: Path, out: Path, way: str) -> None:
     subprocess.run(["rm", "-rf", *root.iterdir()], check=True)
     planted = Planted(root)
     _plant(root, out, _WAYS[way])
-    planted.clean(2)
+    planted.clean(True)
     for place in places:
         _use(root / place)
     assert not (out / "ran").exists()
@@ -80,7 +84,7 @@ def test_nothing_of_it_runs(root: Path, out: Path, way: str) -> None:
 def test_what_was_there_stays(root: Path, out: Path) -> None:
     _plant(root, out, _EVIL.format("."))
     before = (root / ".git/config").read_bytes()
-    Planted(root).clean(2)
+    Planted(root).clean(True)
     assert (root / ".git/config").read_bytes() == before
     assert (root / ".git/hooks/post-checkout").exists()
 
@@ -93,11 +97,45 @@ def test_links_do_not_lead_out(root: Path, out: Path) -> None:
     subprocess.run(["rm", "-r", str(root / ".git/hooks"), str(root / ".git/config")], check=True)
     (root / ".git/hooks").symlink_to(out)
     (root / ".git/config").symlink_to(out / "config")
-    planted.clean(2)
+    planted.clean(True)
     assert {path.name: path.read_text() for path in out.iterdir()} == {
         "config": "the user's",
         "post-commit": "the user's",
     }
+
+
+_TAMPER = """
+echo evil > $1/.git/hooks/post-commit || rm -rf $1/.git/hooks
+git -C $1 config core.fsmonitor evil
+"""
+
+
+@pytest.mark.parametrize("place", ["a", "a/b/c/d/e/f"])
+async def test_what_was_there_below_cannot_be_changed(
+    root: Path, opening: Opening, place: str
+) -> None:
+    folder = root / place / ".git"
+    folder.mkdir(parents=True)
+    subprocess.run(["git", "init", "-q", str(folder.parent)], check=True)
+    (folder / "hooks/mine").write_text("mine")
+    before = {p: p.read_bytes() for p in (folder / "config", *(folder / "hooks").iterdir())}
+    sandbox = await opening(root)
+    await sandbox.run(["sh", "-c", _TAMPER, "sh", place])
+    await sandbox.close()
+    assert {p: p.read_bytes() for p in (folder / "config", *(folder / "hooks").iterdir())} == before
+
+
+@pytest.mark.parametrize("name", [".vscode", ".envrc", "assistant.toml"])
+async def test_settings_that_run_programs_cannot_be_changed(
+    root: Path, opening: Opening, name: str
+) -> None:
+    (root / name).mkdir() if name == ".vscode" else (root / name).touch()
+    file = root / name / "tasks.json" if name == ".vscode" else root / name
+    file.write_text("mine")
+    sandbox = await opening(root)
+    for attack in (f"echo evil > {file.relative_to(root)}", f"rm -rf {name}", f"mv {name} x"):
+        assert not (await sandbox.run(["sh", "-c", attack])).ok
+    assert file.read_text() == "mine"
 
 
 async def test_a_command_plants_nothing(root: Path, opening: Opening) -> None:
