@@ -116,6 +116,11 @@ TERMINAL = (
         names = [n for n in os.listdir("/proc/self/fd") if int(n) > 2]
         return each(names, lambda n: os.pread(int(n), 999, 0).decode())
         """, secret),
+    Attempt("anything left open", "terminal and descriptors", """
+        own = "/proc/%d/fd" % os.getpid()
+        names = [n for n in os.listdir("/proc/self/fd") if int(n) > 2]
+        return each(names, lambda n: os.readlink("/proc/self/fd/" + n).replace(own, ""))
+        """),
     Attempt("shared memory of System V", "terminal and descriptors", """
         number = libc.shmget(t["segment"], 0, 0)
         if number < 0:
