@@ -1,10 +1,16 @@
 """Looking things up in what the installed packages say of themselves."""
 
-from sandbox.launch import entry
 from tools.call import ToolError
 from tools.tool import Context, tool
 
 _SECONDS = 60.0
+# The packages above are made up: some sandboxes show their folder and none above it.
+_START = (
+    "import sys; kind = type(sys); above, ours = kind('sandbox'), kind('sandbox.lent'); "
+    "above.__path__, ours.__path__ = [], [sys.argv[1]]; "
+    "sys.modules.update({'sandbox': above, 'sandbox.lent': ours}); "
+    "from sandbox.lent.manual import main; main(*sys.argv[2:])"
+)
 
 
 @tool("read", more="ask for one function or class by its full name")
@@ -18,9 +24,10 @@ async def docs(context: Context, query: str) -> str:
     if "\0" in query or not 0 < len(query.strip()) <= 1000:
         raise ToolError("query must be a name or a few words.")
     sandbox = context.sandbox
-    script = entry(sandbox.base, sandbox.lent, "manual")
     completed = await sandbox.run(
-        [*script, sandbox.python, query], seconds=_SECONDS, env={"PATH": sandbox.programs}
+        search(sandbox.base, sandbox.lent, sandbox.python, query),
+        seconds=_SECONDS,
+        env={"PATH": sandbox.programs},
     )
     if completed.timed_out:
         raise ToolError("That took too long; ask for a full name, such as json.dumps.")
@@ -32,3 +39,8 @@ async def docs(context: Context, query: str) -> str:
     return completed.stdout.strip() or (
         f"[nothing about {query} in the installed packages; other words, or a full name, may help]"
     )
+
+
+def search(base: str, lent: str, python: str, query: str) -> list[str]:
+    """The command line that answers a query; for the paths see `Sandbox`."""
+    return [base, "-I", "-S", "-B", "-c", _START, lent, python, query]

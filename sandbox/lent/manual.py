@@ -6,7 +6,6 @@ Called with the interpreter whose packages are meant, which is not run, and the 
 import ast
 import os
 import re
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from email.parser import Parser
@@ -153,10 +152,10 @@ def short(entry: Entry) -> str:
     return f"{entry.title[:200]}\n  {entry.place}\n  {paragraph or '[no docstring]'}"
 
 
-def main() -> None:
+def main(python: str, query: str) -> None:
     """Print what answers the query; nothing where nothing does."""
-    began = time.monotonic()
-    folders, query = sources.places(sys.argv[1]), sys.argv[2].strip().removesuffix("()")
+    began, folders = time.monotonic(), sources.places(python)
+    query = query.strip().removesuffix("()")
     if sources.NAME.fullmatch(query) and (
         entry := sources.resolved(folders, query) or sources.compiled(query)
     ):
@@ -167,7 +166,3 @@ def main() -> None:
     late = time.monotonic() - began > SECONDS
     notes = ["[there was only time for some of the packages]"] if late else []
     print("\n\n".join([*(short(entry) for entry in best), *notes]))  # noqa: T201
-
-
-if __name__ == "__main__":
-    main()

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.launch import entry
+from sandbox.backend import open_sandbox
+from sandbox.landlock import missing
 from sandbox.lent.manual import found
 from sandbox.lent.sources import places, resolved
 from sandbox.limits import Limits
 from tests.tools.live import live, use
-from tools.docs import docs
+from tools.docs import docs, search
 from tools.tool import Context
 
 _LENT = Path(__file__).parents[2] / "sandbox/lent"
@@ -100,8 +101,7 @@ def test_what_is_not_there_is_not_found(python: str, query: str) -> None:
 
 
 def _ask(python: str, query: str) -> str:
-    command = [*entry(sys.executable, str(_LENT), "manual"), python, query]
-    return subprocess.check_output(command, text=True)
+    return subprocess.check_output(search(sys.executable, str(_LENT), python, query), text=True)
 
 
 def test_words_find_the_best_first(python: str) -> None:
@@ -149,6 +149,15 @@ async def test_in_the_sandbox_and_nothing_of_the_workspace_runs(place: Context) 
     assert observation.text.startswith("json.dumps(obj, *, skipkeys=False,")
     assert "Serialize ``obj`` to a JSON formatted ``str``." in observation.text
     assert not (place.root / "ran").exists()
+
+
+async def test_where_nothing_above_our_scripts_is_seen(tmp_path: Path) -> None:
+    if missing():
+        pytest.skip("no Landlock here")
+    sandbox = await open_sandbox(tmp_path, backend="landlock")
+    observation = await use(Context(sandbox, tmp_path), docs, query="os.path.join")
+    assert observation.text.startswith("posixpath.join(a, *p)")
+    await sandbox.close()
 
 
 async def test_odd_queries(place: Context) -> None:
