@@ -126,13 +126,3 @@ def _git(root: Path) -> Iterator[Part]:
     for part in ("config.worktree", "modules", "worktrees"):
         if (folder / part).exists():
             yield Part(f".git/{part}", folder / part, readonly=True)
-
-
-def forget_common_directory(root: Path) -> None:
-    """Remove `.git/commondir`: git would take another folder's configuration for its own.
-
-    A repository's main folder never has one, and a file that is not there cannot be protected.
-    """
-    pointer = root / ".git/commondir"
-    if pointer.is_symlink() or pointer.is_file():
-        pointer.unlink()

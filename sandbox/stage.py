@@ -123,8 +123,8 @@ def _key(files: Mapping[str, bytes]) -> str:
 
 def _allow_many() -> None:
     """A thousand workspaces are a thousand descriptors; the default limit is about that."""
-    if len(_open) % 256 == 255:
+    if len(_open) % 64 == 63:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = 4 * len(_open)
+        wanted = 1024 + 4 * len(_open)
         if soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))

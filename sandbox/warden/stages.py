@@ -21,7 +21,8 @@ class Stages:
         """How many stages are over a base; the one that was used last comes last."""
         self._bases: dict[int, str] = {}
         """Which base a stage is over."""
-        self._last = 0
+        self._last = os.getpid() * 1_000_000
+        """No number of one warden is another's."""
         if place.folder:
             self.possible = self._try()
 
@@ -82,11 +83,19 @@ class Stages:
             raise
 
     def path(self, number: int) -> str:
-        """Where a stage is."""
-        return f"{self._folder}/{number}/whole"
+        """Where a stage is.
+
+        Raises:
+            OSError: it was another warden's.
+        """
+        path = f"{self._folder}/{number}/whole"
+        if not os.path.isdir(path):
+            raise OSError(2, "it was kept by a warden that has died", "the workspace")
+        return path
 
     def layers(self, number: int) -> tuple[int, int]:
         """Descriptors of what a stage is over, and of what has changed."""
+        self.path(number)
         base = self._bases.get(number)
         lower = f"{self._folder}/bases/{base}" if base else f"{self._folder}/{number}-lower"
         flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
