@@ -10,7 +10,6 @@ from sandbox.protected import EMPTY, parts
 
 WORKDIR = "/workspace"
 HOME = "/home/sandbox"
-WITNESS = "/opt/witness.py"
 LENT = "/opt/sandbox/lent"
 PROXY = "/run/proxy.sock"
 SHARED = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "proc", "nix")
@@ -57,8 +56,7 @@ def system() -> tuple[str, ...]:
 def programs(ripgrep: Path | None) -> tuple[str, ...]:
     """Files of ours, and commands in /opt/bin: `pytest`, and `rg` where there is one."""
     arguments = ["--ro-bind", str(_OURS), LENT]
-    for source, inside in ((_OURS / "pytest", "/opt/bin/pytest"), (_OURS / "witness.py", WITNESS)):
-        arguments += ["--ro-bind", str(source), inside]
+    arguments += ["--ro-bind", str(_OURS / "pytest"), "/opt/bin/pytest"]
     for name, source in grammars().items():
         arguments += ["--ro-bind", str(source), f"{GRAMMARS}/{name}"]
     if ripgrep is not None:
