@@ -7,7 +7,9 @@ against ours, and a correct solution would be judged wrong.
 import os
 import sys
 import sysconfig
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -140,17 +142,18 @@ def _bind(*prefixes: Path) -> tuple[str, ...]:
     return tuple(arguments)
 
 
-def lent() -> dict[str, Path]:
+def lent() -> Mapping[str, Path]:
     """pytest and what it needs, from our environment: name to file or folder."""
     return _parts(_LENT_DISTRIBUTIONS)
 
 
-def grammars() -> dict[str, Path]:
+def grammars() -> Mapping[str, Path]:
     """The same for tree-sitter and its grammars, which `lent/symbols.py` needs."""
     return _parts(tuple(f"tree-sitter{name}" for name in _GRAMMARS))
 
 
-def _parts(names: tuple[str, ...]) -> dict[str, Path]:
+@cache
+def _parts(names: tuple[str, ...]) -> Mapping[str, Path]:
     found: dict[str, Path] = {}
     for name in names:
         distribution = metadata.distribution(name)

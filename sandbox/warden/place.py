@@ -25,6 +25,8 @@ class Place:
         self.shown: int | None = None
         """The user that sandboxes can run as; None: only as the warden's."""
         self._users: dict[tuple[int, int], int] = {}
+        self._droppable: dict[tuple[int, int, int], bool] = {}
+        self._gathered: dict[tuple[tuple[str | int, ...], ...], str] = {}
         self._kept: dict[tuple[str, int, int], str] = {}
         if private:
             try:
@@ -80,12 +82,18 @@ class Place:
         """Whether a sandbox for a folder can run as somebody else than root."""
         if self.shown is None:
             return False
-        if os.fstat(descriptor).st_uid == self.shown:
+        state = os.fstat(descriptor)
+        if state.st_uid == self.shown:
             return True
-        try:
-            return kernel.idmappable(descriptor, self.users(descriptor))
-        except OSError:
-            return False
+        # The kernel takes milliseconds to take a mount back, and a file system does not change.
+        key = (state.st_dev, state.st_uid, state.st_gid)
+        if key not in self._droppable:
+            try:
+                able = kernel.idmappable(descriptor, self.users(descriptor))
+            except OSError:
+                able = False
+            self._droppable[key] = able
+        return self._droppable[key]
 
     def copy(self, descriptor: int, *, dropped: bool) -> int:
         """A mount of a file or folder that is nowhere yet, with all that is mounted below.
@@ -109,21 +117,47 @@ class Place:
             os.close(os.open(target, os.O_CREAT | os.O_CLOEXEC, 0o600))
         kernel.placed(copy, target)
 
+    def gather(self, entries: list[tuple[str, str, bool]]) -> str:
+        """A folder of files and folders of the machine, and of links.
+
+        `entries`: where each is in the folder, what it is, and whether it is a link.
+        """
+        known = tuple((*entry, *(() if entry[2] else _identity(entry[1]))) for entry in entries)
+        if known not in self._gathered:
+            folder = f"{self.folder}/kept/all-{len(self._gathered)}"
+            for inside, source, link in entries:
+                target = f"{folder}/{inside}"
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                if link:
+                    os.symlink(source, target)
+                else:
+                    self._put_file(source, target)
+            self._gathered[known] = folder
+        return self._gathered[known]
+
+    def _put_file(self, source: str, target: str) -> None:
+        descriptor = os.open(source, os.O_PATH | os.O_CLOEXEC)
+        try:
+            self.put(self.copy(descriptor, dropped=self.droppable(descriptor)), target)
+        finally:
+            os.close(descriptor)
+
     def keep(self, path: str) -> str:
         """Where a file or folder of the machine can be reached by whoever sandboxes run as."""
         if self.shown is None:
             return path
-        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        try:
-            state = os.fstat(descriptor)
-            key = (path, state.st_dev, state.st_ino)
-            if key not in self._kept:
-                target = f"{self.folder}/kept/{len(self._kept)}"
-                self.put(self.copy(descriptor, dropped=self.droppable(descriptor)), target)
-                self._kept[key] = target
-            return self._kept[key]
-        finally:
-            os.close(descriptor)
+        key = (path, *_identity(path))
+        if key not in self._kept:
+            target = f"{self.folder}/kept/{len(self._kept)}"
+            self._put_file(path, target)
+            self._kept[key] = target
+        return self._kept[key]
+
+
+def _identity(path: str) -> tuple[int, int]:
+    """What a file is, whatever its name."""
+    state = os.stat(path)
+    return state.st_dev, state.st_ino
 
 
 def _can_drop() -> bool:

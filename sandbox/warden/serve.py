@@ -50,6 +50,10 @@ class Warden:
         """Where files of the machine can be reached from a sandbox's start."""
         return [self._place.keep(path) for path in paths], ()
 
+    def gather(self, entries: list[tuple[str, str, bool]], given: list[int]) -> Reply:
+        """See `Place.gather`."""
+        return self._place.gather(entries), ()
+
     def base(self, key: str, given: list[int]) -> Reply:
         """See `Stages.base`."""
         folder, new = self._stages.base(key)
