@@ -74,19 +74,30 @@ async def _canary(choice: Choice = _CHOICE) -> str | None:
         )
     if program in _proven:
         return None
+    problem = await _fails()
+    if problem and _facts()["dropping"]:  # Perhaps it may only be used by root.
+        warden().ask("stay")
+        problem = await _fails()
+    if problem:
+        return _explain(problem)
+    _proven.add(program)
+    return None
+
+
+async def _fails() -> str:
+    """Why a command in a bubblewrap sandbox does not work; empty where it does."""
     with scratch() as folder:
         wish = Wish(folder, Limits(seconds=20), own_python=False)
         sandbox = Supervised(wish.root, _bubblewrap(wish), wish.limits)
         try:
             completed = await sandbox.run(["/bin/sh", "-c", "echo alive > canary && cat canary"])
         except SandboxBroken as error:
-            return _explain(str(error))
+            return str(error)
         finally:
             await sandbox.close()
-    if completed.stdout != "alive\n":
-        return _explain(completed.stderr.strip() or f"exit code {completed.exit_code}")
-    _proven.add(program)
-    return None
+    if completed.stdout == "alive\n":
+        return ""
+    return completed.stderr.strip() or f"exit code {completed.exit_code}"
 
 
 def _explain(reason: str) -> str:
@@ -118,8 +129,13 @@ def _bubblewrap(wish: Wish) -> Bubblewrap:
     )
 
 
+def _facts() -> dict[str, bool]:
+    """What the warden can do here."""
+    return cast("dict[str, bool]", warden().ask("facts")[0])
+
+
 def _described() -> str:
-    facts = cast("dict[str, bool]", warden().ask("facts")[0])
+    facts = _facts()
     parts = [str(_controllers())]
     if facts["root"]:
         dropping = "as another user" if facts["dropping"] else "as root, without capabilities"

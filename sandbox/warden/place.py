@@ -24,6 +24,7 @@ class Place:
         """Whether the mounts are root's, and not those of a user in a namespace of theirs."""
         self.shown: int | None = None
         """The user that sandboxes can run as; None: only as the warden's."""
+        self._last = 0
         self._users: dict[tuple[int, int], int] = {}
         self._droppable: dict[tuple[int, int, int], bool] = {}
         self._gathered: dict[tuple[tuple[str | int, ...], ...], str] = {}
@@ -124,7 +125,7 @@ class Place:
         """
         known = tuple((*entry, *(() if entry[2] else _identity(entry[1]))) for entry in entries)
         if known not in self._gathered:
-            folder = f"{self.folder}/kept/all-{len(self._gathered)}"
+            folder = self._fresh()
             for inside, source, link in entries:
                 target = f"{folder}/{inside}"
                 os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -134,6 +135,16 @@ class Place:
                     self._put_file(source, target)
             self._gathered[known] = folder
         return self._gathered[known]
+
+    def stay(self) -> None:
+        """Have sandboxes run as the warden's own user from now on."""
+        self.shown = None
+        self._kept.clear()
+        self._gathered.clear()
+
+    def _fresh(self) -> str:
+        self._last += 1
+        return f"{self.folder}/kept/{self._last}"
 
     def _put_file(self, source: str, target: str) -> None:
         descriptor = os.open(source, os.O_PATH | os.O_CLOEXEC)
@@ -148,7 +159,7 @@ class Place:
             return path
         key = (path, *_identity(path))
         if key not in self._kept:
-            target = f"{self.folder}/kept/{len(self._kept)}"
+            target = self._fresh()
             self._put_file(path, target)
             self._kept[key] = target
         return self._kept[key]

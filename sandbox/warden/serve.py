@@ -46,6 +46,11 @@ class Warden:
         finally:
             os.close(tree)
 
+    def stay(self, given: list[int]) -> Reply:
+        """See `Place.stay`."""
+        self._place.stay()
+        return None, ()
+
     def keep(self, paths: list[str], given: list[int]) -> Reply:
         """Where files of the machine can be reached from a sandbox's start."""
         return [self._place.keep(path) for path in paths], ()

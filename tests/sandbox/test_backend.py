@@ -1,6 +1,7 @@
 """Without a working sandbox there is one sentence, and nothing runs."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -89,3 +90,33 @@ async def test_no_sandbox_is_for_who_asks_for_it_by_name(tmp_path: Path) -> None
 async def test_an_unknown_name_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(SandboxUnavailable, match="no sandbox called bwrap; choose one of bubble"):
         await open_sandbox(tmp_path, backend="bwrap")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_a_bubblewrap_that_only_root_may_use_is_used_as_root(tmp_path: Path) -> None:
+    real = shutil.which("bwrap")
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "bwrap").write_text(f'#!/bin/sh\n[ "$(id -u)" = 0 ] || exit 1\nexec {real} "$@"\n')
+    (folder / "bwrap").chmod(0o755)
+    script = """
+import asyncio, pathlib, sys
+from sandbox.backend import BACKENDS, open_sandbox
+from sandbox.workspace import copy_of
+async def main(root):
+    sandbox = await open_sandbox(root, backend="bubblewrap")
+    print((await sandbox.run(["sh", "-c", "echo x > made; cat made"])).stdout)
+    await sandbox.close()
+    print(BACKENDS["bubblewrap"].describe())
+asyncio.run(main(pathlib.Path(sys.argv[1])))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.stdout.startswith("x\n"), run.stderr
+    assert "as root, without capabilities" in run.stdout
