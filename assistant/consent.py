@@ -47,7 +47,9 @@ def _shown(call: ToolCall, agent: Agent, style: Style) -> str:
     shown = preview(call, agent.tools, agent.context.root) or headline(call)
     if _effect(call, agent) == "write":
         return diff(shown, style)
-    return "".join(f"{style('$', 'dim')} {neutral(line)}\n" for line in shown.splitlines())
+    # Code, addresses and the like are no lines for a shell.
+    mark = style("$" if "command" in call.arguments else "→", "dim")
+    return "".join(f"{mark} {neutral(line)}\n" for line in shown.splitlines())
 
 
 def _widened(call: ToolCall, agent: Agent) -> str:

@@ -163,8 +163,10 @@ class Prompt:
 
     def _message(self) -> StyleAndTextTuples:
         rows = self._session.output.get_size()
+        # A question says itself which call waits for it.
+        tail = "" if self._question else self._tail()
         shown: StyleAndTextTuples = [
-            ("", row + "\n") for row in _wrapped(self._tail(), rows.columns - 1)[-TAIL_ROWS:]
+            ("", row + "\n") for row in _wrapped(tail, rows.columns - 1)[-TAIL_ROWS:]
         ]
         alarm = _wrapped(self.alarm(), rows.columns - 1)[:1]
         shown += [("bold fg:ansired", row + "\n") for row in alarm]

@@ -11,7 +11,9 @@ from assistant.untrusted import neutral
 from tools.call import JSON, Observation, ToolCall
 
 # The argument that says best what a call is about.
-_TELLING = ("path", "command", "pattern", "query", "code", "question", "job")
+_TELLING = ("path", "command", "pattern", "query", "name", "url", "code", "question", "job")
+# These say in their first line how it went; of all others that is the last one of a command.
+_FIRST = ("start_job", "read_job", "stop_job", "run_tests")
 # The last line of what runs something; other tools put other notes in brackets.
 _ENDED = re.compile(r"\[(exit code|killed|stopped|the interpreter has ended).*\]")
 
@@ -95,20 +97,39 @@ class Renderer:
 
 def headline(call: ToolCall) -> str:
     """The call in a line: its name and what it is about."""
-    telling = next((call.arguments[key] for key in _TELLING if key in call.arguments), None)
-    text = _one_line(telling) if telling is not None else ""
-    return neutral(f"{call.name} {text}".strip())
+    if isinstance(edits := call.arguments.get("edits"), list):
+        paths = [str(edit.get("path", "")) for edit in edits if isinstance(edit, dict)]
+        telling: JSON = ", ".join(dict.fromkeys(paths))
+    else:
+        # An argument that was left empty tells nothing: of a search for a name in all files, "".
+        given = (call.arguments.get(key) for key in _TELLING)
+        telling = next((value for value in given if value not in (None, "", ".")), "")
+    return neutral(f"{call.name} {_one_line(telling)}".strip())
 
 
 def summary(observation: Observation, most: int = 100) -> str:
-    """What came of a call, in a few words."""
+    """What came of a call, in a few words; a failure in a whole sentence."""
+    most = most if observation.ok else 3 * most
     lines = [line for line in observation.text.splitlines() if line.strip()]
+    if observation.ok and observation.name == "plan":
+        return neutral(_one_line(_under_way(lines), most))
     status = lines.pop() if _status(observation) else ""
-    if observation.ok and not status and len(lines) > 1:
+    first = observation.name in _FIRST
+    if observation.ok and not status and not first and len(lines) > 1:
         return f"{len(lines)} lines"
     # The last line of a command's output says how it went; the first line of an error does.
-    said = (lines[-1] if status else lines[0]).strip() if lines else ""
-    return neutral(_one_line(" · ".join(part for part in (status.strip("[]"), said) if part), most))
+    said = (lines[-1] if status and not first else lines[0]).strip() if lines else ""
+    # How to see what was cut is said for the model.
+    how, cut, _ = status.strip("[]").partition("; to see what was cut")
+    parts = (how + ", output cut" if cut else how, said)
+    return neutral(_one_line(" · ".join(part for part in parts if part), most))
+
+
+def _under_way(plan: list[str]) -> str:
+    """Where a plan stands."""
+    done = sum(line.startswith("[x]") for line in plan)
+    step = next((line for line in plan if line.startswith("[>]")), "").partition(". ")[2]
+    return f"{done} of {len(plan)} done" + (f", now: {step}" if step else "")
 
 
 def _status(observation: Observation) -> str:

@@ -191,7 +191,7 @@ async def test_an_error_while_loading_ends_it(tmp_path: Path) -> None:
     ("text", "completions"),
     [
         ("/mo", ["/model", "/mode"]),
-        ("/", ["/help", "/model", "/mode", "/diff", "/new", "/quit"]),
+        ("/", ["/help", "/model", "/mode", "/diff", "/apply", "/allow", "/new", "/quit"]),
         ("fix cal", ["calc.py"]),
         ("fix pack", ["package/"]),
         ("fix package/o", ["one.py"]),

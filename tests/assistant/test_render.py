@@ -1,7 +1,7 @@
 from agent.model import Event, Malformed, Stop, Text, Thinking, Usage
-from assistant.render import Renderer, diff, summary
+from assistant.render import Renderer, diff, headline, summary
 from assistant.style import Style
-from tools.call import Observation, ToolCall
+from tools.call import JSON, Observation, ToolCall
 
 PLAIN = Style(colours=False)
 READ = ToolCall("1", "read_file", {"path": "a.py"})
@@ -35,12 +35,15 @@ def test_a_command_that_failed_is_marked_so_although_the_tool_worked() -> None:
     text, _ = shown(Observation("c", "shell", "1 passed\n[exit code 0]"))
     assert text.startswith("✓ shell · exit code 0")
     text, _ = shown(Observation("c", "shell", "x\n[exit code 0; to see what was cut, use head]"))
-    assert text.startswith("✓ shell · exit code 0; to see")
+    assert text == "✓ shell · exit code 0, output cut · x\n"
 
 
 def test_a_failed_call_says_why() -> None:
     text, _ = shown(READ, Observation("1", "read_file", "There is no a.py.", ok=False))
     assert text == "✗ read_file a.py · There is no a.py.\n"
+    # The mend stands at the end of the sentence.
+    text, _ = shown(READ, Observation("1", "read_file", "No connection: " + "x" * 150, ok=False))
+    assert text.endswith("x" * 150 + "\n")
 
 
 def test_a_command_says_how_it_ended() -> None:
@@ -48,6 +51,28 @@ def test_a_command_says_how_it_ended() -> None:
     assert summary(ended) == "exit code 1 · 1 failed, 2 passed in 0.1s"
     assert summary(Observation("1", "shell", "[exit code 0]")) == "exit code 0"
     assert summary(Observation("1", "shell", "")) == ""
+
+
+def test_each_tool_is_summed_up_by_what_a_person_wants_to_know() -> None:
+    tests = "pytest: 2 failed, 1 passed\n\ntest_a\n[the whole output: shell `cat x`]\n[exit code 1]"
+    assert (
+        summary(Observation("1", "run_tests", tests)) == "exit code 1 · pytest: 2 failed, 1 passed"
+    )
+    news = Observation("1", "read_job", "Job 1 is running.\ntick 1\ntick 2")
+    assert summary(news) == "Job 1 is running."
+    steps = "[x] 1. look\n[>] 2. fix it. Now\n[ ] 3. test"
+    assert summary(Observation("1", "plan", steps)) == "1 of 3 done, now: fix it. Now"
+    assert summary(Observation("1", "plan", "[x] 1. look")) == "1 of 1 done"
+    assert summary(Observation("1", "plan", "There is no plan.", ok=False)) == "There is no plan."
+
+
+def test_a_call_is_named_by_what_it_is_about() -> None:
+    edits: list[JSON] = [{"path": "a.py"}, {"path": "b.py"}, {"path": "a.py"}, "what"]
+    assert headline(ToolCall("1", "edit_files", {"edits": edits})) == "edit_files a.py, b.py"
+    assert headline(ToolCall("1", "symbols", {"path": ".", "name": "Stack"})) == "symbols Stack"
+    assert headline(ToolCall("1", "web_fetch", {"url": "http://a/b"})) == "web_fetch http://a/b"
+    assert headline(ToolCall("1", "list_files", {"path": "."})) == "list_files"
+    assert headline(ToolCall("1", "read_job", {"job": 0})) == "read_job 0"
 
 
 def test_notes_in_brackets_are_no_failures() -> None:
