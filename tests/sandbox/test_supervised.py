@@ -385,7 +385,10 @@ async def test_a_supervisor_that_stands_still(bare: Supervised) -> None:
     assert (await bare.run(["true"])).ok
 
 
-_HOG = "x = bytearray(%d * 2**20); x[::4096] = b'x' * len(x[::4096]); import time; time.sleep(30)"
+_HOG = (
+    f"mark = {os.getpid()}; x = bytearray(%d * 2**20); x[::4096] = b'x' * len(x[::4096]); "
+    "import time; time.sleep(3)"
+)
 
 
 async def test_memory_of_one(box: Sandbox) -> None:
@@ -402,9 +405,10 @@ async def test_memory_of_many_processes(box: Sandbox) -> None:
     script = 'for i in 1 2 3 4; do setsid python -c "$0" & done; wait'
     env = {"PATH": f"{Path(box.python).parent}:/usr/bin:/bin"}
     ended = await box.run(["sh", "-c", script, _HOG % 200], env=env)
-    assert ended.killed == "more than 512 MB of memory"
-    assert _alive("2**20); x[::4096]") == 0
-    assert (await box.run([box.python, "-c", _HOG.replace("30", "0") % 300])).ok
+    # The kernel kills what it has to and lets the rest go on; the watch ends the command.
+    assert "more than 512 MB of memory" in ended.killed + ended.stderr
+    assert _alive(f"mark = {os.getpid()}; x") == 0
+    assert (await box.run([box.python, "-c", _HOG.replace("3)", "0)") % 300])).ok
 
 
 async def test_a_disk_that_is_filled(tmp_path: Path) -> None:
