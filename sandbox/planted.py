@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from sandbox.protected import Part, parts
@@ -54,7 +54,8 @@ class Planted:
         """
         self._tree = Tree(root)
         self._opened = time.time_ns()
-        self._known = frozenset(_repositories(root, time.monotonic() + _AT_OPENING))
+        seen = _folders(root, time.monotonic() + _AT_OPENING)
+        self._known = frozenset(here for here, inside in seen if _is_repository(here, inside))
         kept = [part.path for part in parts(root, ()) if part.readonly]
         loose = [f for f in sorted(self._known) if not any(_covers(path, f) for path in kept)]
         files = [
@@ -68,26 +69,55 @@ class Planted:
         if self._loose:
             with contextlib.suppress(OSError):
                 self._loose.restore()
-        for folder in _repositories(self._tree.root, until, everywhere=last):
+        for here, entries in _folders(self._tree.root, until, everywhere=last):
             # Somebody may have taken it away again, or laid a link in its place.
             with contextlib.suppress(TreeError, OSError):
-                self._forget_common_directory(folder)
-                if folder not in self._known:
-                    self._clean(folder)
+                if _is_repository(here, entries):
+                    self._clean(here)
+                elif entries.get(".git") is False:
+                    self._follow(here)
+
+    def _follow(self, here: str) -> None:
+        """A `.git` that is no folder: a link, or a file that says where the repository is."""
+        path = f"{here}/.git"
+        root = os.path.realpath(self._tree.root)
+        if (self._tree.root / path).is_symlink():
+            target = str((self._tree.root / path).readlink())
+        else:
+            target = os.fsdecode(self._tree.read(path, 2**12)).removeprefix("gitdir:").strip()
+        real = os.path.realpath(f"{root}/{here}/{target}" if target[:1] != "/" else target)
+        if not real.startswith(f"{root}/"):
+            return
+        folder = os.path.relpath(real, root)
+        if folder not in self._known:
+            self._clean(folder)
+        elif self._is_new(path):  # It was a folder like any other until now.
+            self._tree.remove(path)
 
     def _clean(self, folder: str) -> None:
+        self._forget_common_directory(folder)
+        if folder in self._known:
+            return
+        # Git changes the folder with almost all it does; where it does not, one file tells.
+        new = self._is_new(folder)
         for path in (*self._hooks(f"{folder}/hooks"), f"{folder}/config.worktree"):
-            if self._is_new(path):
+            if new or self._is_new(path):
                 with contextlib.suppress(TreeError):  # A folder: git does not run those.
                     self._tree.remove(path)
-        path = f"{folder}/config"
-        if not self._is_new(path):
-            return
+        if new or self._is_new(f"{folder}/config"):
+            self._reduce(f"{folder}/config")
+
+    def _reduce(self, path: str) -> None:
+        """Of a configuration leave what is harmless; of one that cannot be read nothing."""
+        before = None
         try:
-            before = self._tree.read(path, 2**20)
+            if not (self._tree.root / path).is_symlink():
+                before = self._tree.read(path, 2**20)
+        except FileNotFoundError:
+            return
         except TreeError:
-            before = b""
-        after = harmless(before.decode(errors="replace")).encode()
+            pass
+        after = harmless((before or b"").decode(errors="replace")).encode()
         if after != before:
             self._tree.remove(path)
             self._tree.write(path, after, git=True)
@@ -123,9 +153,20 @@ def _covers(path: str, folder: str) -> bool:
     return path == f"{folder}/config" or PurePosixPath(folder).is_relative_to(path)
 
 
-def _repositories(root: Path, until: float, *, everywhere: bool = False) -> Iterator[str]:
-    """Folders that git would take for a repository, relative to `root`; the shallow ones first."""
-    pending: deque[str] = deque(("",))
+def _is_repository(here: str, entries: Mapping[str, bool]) -> bool:
+    """Whether git would take a folder for a repository."""
+    parts = "commondir" in entries or {"objects", "refs"} <= entries.keys()
+    return PurePosixPath(here).name == ".git" or ("HEAD" in entries and parts)
+
+
+def _folders(
+    root: Path, until: float, *, everywhere: bool = False
+) -> Iterator[tuple[str, Mapping[str, bool]]]:
+    """Folders below `root`, the shallow ones first: the path, and what of its content is a folder.
+
+    Of a `.git` only what may be repositories; what was installed only if `everywhere`, and last.
+    """
+    pending: deque[str] = deque((".",))
     late: deque[str] = deque()
     while (pending or late) and time.monotonic() < until:
         here = (pending or late).popleft()
@@ -134,16 +175,14 @@ def _repositories(root: Path, until: float, *, everywhere: bool = False) -> Iter
                 entries = {e.name: e.is_dir(follow_symlinks=False) for e in found}
         except OSError:
             continue
-        repository = PurePosixPath(here).name == ".git" or (
-            "HEAD" in entries and ("commondir" in entries or {"objects", "refs"} <= entries.keys())
-        )
-        if repository:
-            yield here or "."
-            entries = {name: entries.get(name, False) for name in ("modules", "worktrees")}
-        folders = {name for name, is_dir in entries.items() if is_dir}
-        pending.extend(f"{here}/{name}".lstrip("/") for name in sorted(folders - _INSTALLED))
+        yield here, entries
+        names = {name for name, is_dir in entries.items() if is_dir}
+        if PurePosixPath(here).name == ".git":
+            names &= {"modules", "worktrees"}
+        above = "" if here == "." else f"{here}/"
+        pending.extend(above + name for name in sorted(names - _INSTALLED))
         if everywhere:
-            late.extend(f"{here}/{name}".lstrip("/") for name in sorted(folders & _INSTALLED))
+            late.extend(above + name for name in sorted(names & _INSTALLED))
 
 
 def harmless(configuration: str) -> str:

@@ -58,6 +58,14 @@ _WAYS = {
     + "git -C x config extensions.worktreeConfig true; mv x/.git/config x/.git/config.worktree;"
     + "printf '[core]\\nrepositoryformatversion = 1\\n[extensions]\\nworktreeConfig = true\\n'"
     + "> x/.git/config",
+    "a large configuration": _EVIL.format("x")
+    + "head -c 2000000 /dev/zero | tr '\\0' '#' >> x/.git/config",
+    "config behind the real path": _EVIL.format("x")
+    + 'mv x/.git/config c; ln -s "$PWD/c" x/.git/config',
+    "below what looks like one": _EVIL.format("x") + "touch HEAD; mkdir objects refs",
+    "inside of another": _EVIL.format("y")
+    + "git init -q x; mv y/.git x/.git/inner;"
+    + "echo gitdir: ../x/.git/inner > y/.git",
 }
 
 
@@ -87,6 +95,16 @@ def test_what_was_there_stays(root: Path, out: Path) -> None:
     Planted(root).clean(True)
     assert (root / ".git/config").read_bytes() == before
     assert (root / ".git/hooks/post-checkout").exists()
+
+
+def test_what_lay_there_and_becomes_a_repository_runs_nothing(root: Path, out: Path) -> None:
+    """A repository that somebody cloned may bring the parts of another one."""
+    _plant(root, out, _EVIL.format("x") + "mv x/.git parts; mv parts/HEAD parts/H; sleep 0.1")
+    planted = Planted(root)
+    _plant(root, out, "mv parts x/.git; mv x/.git/H x/.git/HEAD")
+    planted.clean(True)
+    _use(root / "x")
+    assert not (out / "ran").exists()
 
 
 def test_links_do_not_lead_out(root: Path, out: Path) -> None:
