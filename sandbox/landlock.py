@@ -148,7 +148,11 @@ class Landlock:
         return Channel(reader, writer, end, group.out_of_memory, self._put_back, running.complaint)
 
     def _put_back(self) -> None:
-        self._putback.restore()
+        try:
+            self._putback.restore()
+        except OSError as error:
+            reason = f"What commands must not change could not be put back: {error}."
+            raise SandboxBroken(reason) from error
 
     def _clear(self) -> None:
         delete(self._private)

@@ -6,18 +6,19 @@ and what stands in the way of a protected file is removed.
 
 import contextlib
 import os
-import shutil
 import stat
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
+from sandbox.delete import delete, opened
 from sandbox.protected import Part
 from sandbox.sandbox import SandboxUnavailable
 
 _MOST = 2**26
 """Bytes of protected files that are kept in memory."""
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_DEEP = 100
+"""Folders within each other that are looked into."""
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 Content: TypeAlias = "tuple[int, bytes] | dict[str, Content] | str | None"
@@ -37,10 +38,10 @@ class PutBack:
         Raises:
             SandboxUnavailable: they are too large to be kept.
         """
-        self._root = root
+        self._root = root.resolve()
         paths = [PurePosixPath(part.path) for part in parts if part.readonly]
         try:
-            with _opened(root) as folder:
+            with opened(self._root) as folder:
                 self._kept = {path: _content(folder, path) for path in paths}
         except _TooLarge as error:
             raise SandboxUnavailable(
@@ -55,7 +56,7 @@ class PutBack:
             OSError: it cannot be done.
         """
         changed: list[str] = []
-        with _opened(self._root) as folder:
+        with opened(self._root) as folder:
             for path, content in self._kept.items():
                 try:
                     same = _content(folder, path) == content
@@ -65,15 +66,6 @@ class PutBack:
                     changed.append(str(path))
                     _put(folder, path, content)
         return tuple(changed)
-
-
-@contextlib.contextmanager
-def _opened(path: Path | str, above: int | None = None) -> Generator[int]:
-    folder = os.open(path, _FOLDER if above is not None else _FOLDER & ~os.O_NOFOLLOW, dir_fd=above)
-    try:
-        yield folder
-    finally:
-        os.close(folder)
 
 
 def _content(folder: int, path: PurePosixPath) -> Content:
@@ -87,24 +79,24 @@ def _content(folder: int, path: PurePosixPath) -> Content:
     if not rest:
         return _read(folder, first, [_MOST])
     try:
-        with _opened(first, folder) as below:
+        with opened(first, folder) as below:
             return _content(below, PurePosixPath(*rest))
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
-def _read(folder: int, name: str, room: list[int]) -> Content:
+def _read(folder: int, name: str, room: list[int], depth: int = 0) -> Content:
     try:
         state = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return None
     room[0] -= state.st_size + 100
-    if room[0] < 0:
+    if room[0] < 0 or depth > _DEEP:
         raise _TooLarge(name)
     if stat.S_ISDIR(state.st_mode):
-        with _opened(name, folder) as below:
+        with opened(name, folder) as below:
             names = sorted(os.listdir(below))  # noqa: PTH208 - of a descriptor
-            return {entry: _read(below, entry, room) for entry in names}
+            return {entry: _read(below, entry, room, depth + 1) for entry in names}
     if not stat.S_ISREG(state.st_mode):
         return "something else"
     descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=folder)
@@ -124,7 +116,7 @@ def _put(folder: int, path: PurePosixPath, content: Content) -> None:
             return
         _remove(folder, first)
         os.mkdir(first, dir_fd=folder)
-    with _opened(first, folder) as below:
+    with opened(first, folder, force=True) as below:
         _put(below, PurePosixPath(*rest), content)
 
 
@@ -137,7 +129,7 @@ def _is_folder(folder: int, name: str) -> bool:
 
 def _remove(folder: int, name: str) -> None:
     if _is_folder(folder, name):
-        shutil.rmtree(name, dir_fd=folder)
+        delete(name, folder)
     else:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=folder)
@@ -146,7 +138,7 @@ def _remove(folder: int, name: str) -> None:
 def _write(folder: int, name: str, content: Content) -> None:
     if isinstance(content, dict):
         os.mkdir(name, dir_fd=folder)
-        with _opened(name, folder) as below:
+        with opened(name, folder) as below:
             for entry, inner in content.items():
                 _write(below, entry, inner)
     elif isinstance(content, tuple):
