@@ -44,7 +44,7 @@ async def search(
 def _lines(found: str) -> Iterator[str]:
     """file:line:text, or file-line-text around a match; a line feed in a name is `\\n`."""
     name = ""
-    for line in found.split("\n"):
+    for line in found.removesuffix("\n").split("\n") if found else ():
         before, nul, rest = line.partition("\0")
         if nul:
             separator = "-" if rest.lstrip("0123456789").startswith("-") else ":"
@@ -52,5 +52,5 @@ def _lines(found: str) -> Iterator[str]:
             name = ""
         elif not name and (line == "--" or line.startswith("[... ") or ": binary file " in line):
             yield line
-        elif line:
+        else:
             name += f"{line}\\n"

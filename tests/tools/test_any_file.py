@@ -9,7 +9,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from tests.tools.calling import Call
@@ -135,6 +135,7 @@ async def test_several_edits_are_all_made_or_none(
 
 @settings(_MANY, max_examples=25)
 @given(names=st.lists(_NAMES, min_size=1, max_size=3, unique=True))
+@example(names=["\n\n"])
 async def test_files_of_any_name_are_written_found_and_read(
     context: Context, call: Call, names: list[str]
 ) -> None:

@@ -190,3 +190,16 @@ async def test_a_new_conversation_has_no_variables(notebook: Context) -> None:
     await _run(notebook, "x = 1")
     await notebook.memory.close()
     assert "NameError" in await _run(notebook, "x")
+
+
+async def test_a_cell_that_knows_the_mark_says_no_more_with_it_than_a_status(
+    notebook: Context,
+) -> None:
+    code = (
+        "import os, sys\nframe = sys._getframe()\n"
+        "while 'order' not in frame.f_locals: frame = frame.f_back\n"
+        "mark = frame.f_locals['order']['mark']\n"
+        "os.write(1, f'\\n{mark} '.encode() + b'x' * 50_000 + b'\\n')"
+    )
+    shown = await _run(notebook, code)
+    assert shown.endswith(f"{'x' * 100}\n50035\n[exit code 0; to see what was cut, print less]")
