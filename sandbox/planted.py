@@ -12,21 +12,28 @@ import re
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
+from sandbox.delete import opened as opened_folder
 from sandbox.protected import Part, parts
 from sandbox.putback import PutBack
 from sandbox.tree import Tree, TreeError
 
 _INSTALLED = frozenset(("node_modules", ".venv", "venv", "__pycache__"))
+_MARKS = frozenset((".git", "HEAD", "commondir", "objects", "refs"))
+"""Names by which repositories are known."""
 _RUN = ("hooks", "config", "config.worktree")
 """What of a repository can make git run something."""
 _CLOCK = 20_000_000
 """Nanoseconds: the kernel stamps files with the time of its last tick."""
 _AT_OPENING = 1.0
 """Seconds for finding what is there already."""
-_AT_ONCE, _AT_LAST = 0.005, 2.0
-"""Seconds for finding what commands have made."""
+_AT_ONCE, _AT_LAST = 0.0005, 2.0
+"""Seconds for finding what commands have made; at once twice, see `Planted.clean`."""
+_NEVER = 2**63
+_STEP = 100
+"""Entries of a folder between two looks at the clock."""
 _SECTION = re.compile(r'\[(\w+)(?: "([\w./-]+)")?\]')
 _SETTING = re.compile(r"(\w+) = (.*)")
 _PLAIN = re.compile(r"[\w.@+/:* -]{0,200}")
@@ -54,8 +61,10 @@ class Planted:
         """
         self._tree = Tree(root)
         self._opened = time.time_ns()
-        seen = _folders(root, time.monotonic() + _AT_OPENING)
+        until = time.monotonic() + _AT_OPENING
+        seen = takewhile(lambda _: time.monotonic() < until, _folders(root))
         self._known = frozenset(here for here, inside in seen if _is_repository(here, inside))
+        self._rest = _folders(root, self._opened)
         kept = [part.path for part in parts(root, ()) if part.readonly]
         loose = [f for f in sorted(self._known) if not any(_covers(path, f) for path in kept)]
         files = [
@@ -64,27 +73,41 @@ class Planted:
         self._loose = PutBack(root, files) if files else None
 
     def clean(self, last: bool) -> None:
-        """Make harmless what is new; what lies deep may be left for the last time."""
-        until = time.monotonic() + (_AT_LAST if last else _AT_ONCE)
+        """Make harmless what is new; what lies deep may be left for the last time.
+
+        At once a short look goes to what lies highest, where a user's shell is, and another one
+        goes on where it ended after the command before: it comes round in large trees as well.
+        """
         if self._loose:
             with contextlib.suppress(OSError):
                 self._loose.restore()
-        for here, entries in _folders(self._tree.root, until, everywhere=last):
+        self._look(_folders(self._tree.root, self._opened), _AT_LAST if last else _AT_ONCE)
+        if not last and not self._look(self._rest, _AT_ONCE):
+            self._rest = _folders(self._tree.root, self._opened)
+
+    def _look(self, walk: "_Walk", patience: float) -> bool:
+        """Clean what is found in time; whether there was not enough of it."""
+        until = time.monotonic() + patience
+        for here, entries in walk:
             # Somebody may have taken it away again, or laid a link in its place.
             with contextlib.suppress(TreeError, OSError):
                 if _is_repository(here, entries):
                     self._clean(here)
                 elif entries.get(".git") is False:
                     self._follow(here)
+            if time.monotonic() > until:
+                return True
+        return False
 
     def _follow(self, here: str) -> None:
         """A `.git` that is no folder: a link, or a file that says where the repository is."""
         path = f"{here}/.git"
+        if (self._tree.root / path).is_symlink():  # Git makes none, and links have many ends.
+            if self._is_new(path):
+                self._tree.remove(path)
+            return
         root = os.path.realpath(self._tree.root)
-        if (self._tree.root / path).is_symlink():
-            target = str((self._tree.root / path).readlink())
-        else:
-            target = os.fsdecode(self._tree.read(path, 2**12)).removeprefix("gitdir:").strip()
+        target = os.fsdecode(self._tree.read(path, 2**20)).removeprefix("gitdir: ").rstrip("\r\n")
         real = os.path.realpath(f"{root}/{here}/{target}" if target[:1] != "/" else target)
         if not real.startswith(f"{root}/"):
             return
@@ -124,6 +147,8 @@ class Planted:
 
     def _hooks(self, folder: str) -> list[str]:
         try:
+            with contextlib.suppress(OSError):
+                _unshut(self._tree.root / folder, self._opened)
             names = self._tree.names(folder)
         except TreeError:  # It is a link.
             return [folder]
@@ -159,30 +184,53 @@ def _is_repository(here: str, entries: Mapping[str, bool]) -> bool:
     return PurePosixPath(here).name == ".git" or ("HEAD" in entries and parts)
 
 
-def _folders(
-    root: Path, until: float, *, everywhere: bool = False
-) -> Iterator[tuple[str, Mapping[str, bool]]]:
-    """Folders below `root`, the shallow ones first: the path, and what of its content is a folder.
+_Walk = Iterator[tuple[str, Mapping[str, bool]]]
+"""Folders, and which of what marks a repository is in there, and whether it is a folder."""
 
-    Of a `.git` only what may be repositories; what was installed only if `everywhere`, and last.
+
+def _folders(root: Path, opened: int = _NEVER) -> _Walk:
+    """Folders below `root`, the shallow ones first; an empty path whenever time has passed.
+
+    What is installed, and what of a `.git` is seldom a repository, comes last. `opened`: a folder
+    that was shut since then, in nanoseconds, is opened.
     """
     pending: deque[str] = deque((".",))
     late: deque[str] = deque()
-    while (pending or late) and time.monotonic() < until:
+    while pending or late:
         here = (pending or late).popleft()
-        try:
-            with os.scandir(root / here) as found:
-                entries = {e.name: e.is_dir(follow_symlinks=False) for e in found}
-        except OSError:
-            continue
+        entries: dict[str, bool] = {}
+        folders: list[str] = []
+        for name, is_dir in _entries(root / here, opened):
+            if not name:
+                yield "", {}
+            if name in _MARKS:
+                entries[name] = is_dir
+            if is_dir:
+                folders.append(name)
         yield here, entries
-        names = {name for name, is_dir in entries.items() if is_dir}
-        if PurePosixPath(here).name == ".git":
-            names &= {"modules", "worktrees"}
+        own = PurePosixPath(here).name == ".git"
         above = "" if here == "." else f"{here}/"
-        pending.extend(above + name for name in sorted(names - _INSTALLED))
-        if everywhere:
-            late.extend(above + name for name in sorted(names & _INSTALLED))
+        for name in sorted(folders):
+            last = name in _INSTALLED or (own and name not in ("modules", "worktrees"))
+            (late if last else pending).append(above + name)
+
+
+def _entries(folder: Path, opened: int) -> Iterator[tuple[str, bool]]:
+    """What is in a folder and whether it is one itself; after some of it an empty name."""
+    with contextlib.suppress(OSError):
+        _unshut(folder, opened)
+        with os.scandir(folder) as found:
+            for number, entry in enumerate(found, 1):
+                yield entry.name, entry.is_dir(follow_symlinks=False)
+                if number % _STEP == 0:
+                    yield "", False
+
+
+def _unshut(folder: Path, opened: int) -> None:
+    """Open a folder that was shut after the opening: git runs also what nobody can list."""
+    if not os.access(folder, os.R_OK) and folder.lstat().st_ctime_ns >= opened - _CLOCK:
+        with opened_folder(folder, force=True):
+            return
 
 
 def harmless(configuration: str) -> str:

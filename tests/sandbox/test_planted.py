@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sandbox.planted import Planted, harmless
 from tests.sandbox.opening import Opening
+from tests.sandbox.somebody import as_somebody
 
 _EVIL = """
 git init -q {0} && printf '#!/bin/sh\\ntouch %s/ran\\n' "$OUT" > {0}/.git/hooks/post-checkout
@@ -63,6 +64,12 @@ _WAYS = {
     "config behind the real path": _EVIL.format("x")
     + 'mv x/.git/config c; ln -s "$PWD/c" x/.git/config',
     "below what looks like one": _EVIL.format("x") + "touch HEAD; mkdir objects refs",
+    "deep inside of another": _EVIL.format("y")
+    + "git init -q x; mv y/.git x/.git/'inner ';"
+    + "(echo 'gitdir: ../x/.git/inner '; yes '' | head -n 5000) > y/.git",
+    "behind a link to a file": _EVIL.format("y")
+    + "git init -q x; mv y/.git x/.git/objects/aa;"
+    + "echo gitdir: ../x/.git/objects/aa > pointer; ln -s ../pointer y/.git",
     "inside of another": _EVIL.format("y")
     + "git init -q x; mv y/.git x/.git/inner;"
     + "echo gitdir: ../x/.git/inner > y/.git",
@@ -104,6 +111,43 @@ def test_what_lay_there_and_becomes_a_repository_runs_nothing(root: Path, out: P
     _plant(root, out, "mv parts x/.git; mv x/.git/H x/.git/HEAD")
     planted.clean(True)
     _use(root / "x")
+    assert not (out / "ran").exists()
+
+
+_SHUT = """
+import os, subprocess, time
+from pathlib import Path
+from sandbox.planted import Planted
+root = Path("root").absolute()
+(root / "mine").mkdir(parents=True)
+(root / "mine").chmod(0o111)
+time.sleep(0.1)
+planted = Planted(root)
+git = root / "x/y/.git"
+subprocess.run(["git", "init", "-q", str(git.parent)], check=True)
+(git / "hooks/post-commit").write_text("evil")
+(git / "config").write_text("[core]\\n\\tfsmonitor = evil\\n")
+for folder in (git / "hooks", git, git.parent, root / "x"):
+    folder.chmod(0o111)
+planted.clean(True)
+print((git / "hooks/post-commit").exists(), (git / "config").read_text())
+print(oct((root / "mine").stat().st_mode))
+"""
+
+
+def test_folders_that_nobody_can_list() -> None:
+    """Git on the host does not need to."""
+    assert as_somebody(_SHUT) == "False \n0o40111\n"
+
+
+def test_in_large_trees_each_command_looks_further(root: Path, out: Path) -> None:
+    for number in range(3000):
+        (root / f"{number:04}").mkdir()
+    planted = Planted(root)
+    _plant(root, out, _EVIL.format("3000/deep"))
+    for _ in range(1000):
+        planted.clean(False)
+    _use(root / "3000/deep")
     assert not (out / "ran").exists()
 
 
