@@ -30,22 +30,36 @@ async def answer(config: Config, terms: Terms, text: str, *, as_json: bool, resu
             sys.stdout.flush()
 
     session = await Session.open(config, terms, listen, _say, resume)
-    problem = ""
     try:
-        await session.ask(text)
-    except (ModelError, SandboxBroken) as error:
-        problem = str(error)
+        problem = await _asked(session, text, renderer)
+        record = _record(session)
     finally:
-        renderer.end()
-        record, kept = _record(session), session.ground.keep(config.home)
-        await session.close()
-    if kept:
-        _say(kept)
+        # Also where nobody reads our output any more: what was changed in a copy is kept.
+        await _leave(session)
     if as_json:
         sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
     elif session.stop != "end":
         _say(problem or ended_early(session.stop))
     return 0 if session.stop == "end" else 1
+
+
+async def _asked(session: Session, text: str, renderer: Renderer) -> str:
+    """Run the turn; what went wrong, or an empty text."""
+    try:
+        await session.ask(text)
+    except (ModelError, SandboxBroken) as error:
+        return str(error)
+    finally:
+        renderer.end()
+    return ""
+
+
+async def _leave(session: Session) -> None:
+    try:
+        if kept := session.ground.keep(session.config.home):
+            _say(kept)
+    finally:
+        await session.close()
 
 
 def _record(session: Session) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """What a session stands on, by the installed command: network, copies, and no sandbox at all."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,13 +42,18 @@ def web() -> Iterator[WebServer]:
 
 
 def once(
-    server: ModelServer, folder: Path, *arguments: str, mode: str = "auto"
+    server: ModelServer,
+    folder: Path,
+    *arguments: str,
+    mode: str = "auto",
+    stdout: int = subprocess.PIPE,
 ) -> subprocess.CompletedProcess[str]:
     environment = {"ASSISTANT_HOME": str(folder.parent / "home"), **served(server.url)}
     return subprocess.run(
         [COMMAND, "-p", "go", "--model", "openai:test", "--mode", mode, *arguments],
         env=clean_environment() | environment,
-        cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        cwd=folder, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True,
+        check=False,
     )  # fmt: skip
 
 
@@ -103,6 +109,20 @@ def test_leaving_a_copy_says_where_its_changes_are(project: Path, tmp_path: Path
         terminal.sees("not applied to your folder; they are kept: git apply")
         terminal.child.wait()
     (kept,) = (tmp_path / "unapplied").iterdir()
+    assert "+new" in (kept / "changes.patch").read_text()
+
+
+def test_what_was_changed_in_a_copy_is_kept_where_nobody_reads_the_answer(
+    project: Path, tmp_path: Path
+) -> None:
+    with ModelServer(events, EDIT) as server:
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = once(server, project, "--isolate", stdout=writer)
+        os.close(writer)
+    assert "git apply" in done.stderr
+    assert "Traceback" not in done.stderr
+    (kept,) = (tmp_path / "home" / "unapplied").iterdir()
     assert "+new" in (kept / "changes.patch").read_text()
 
 
@@ -211,13 +231,17 @@ def test_without_a_sandbox_it_is_said_all_the_time(project: Path, tmp_path: Path
         assert "of the user" in observed(server, 1)
 
 
-def test_commands_cannot_change_our_settings_where_they_lie_in_the_folder(project: Path) -> None:
+def test_nothing_changes_our_settings_where_they_lie_in_the_folder(project: Path) -> None:
     home = project / "deep/home"
     home.mkdir(parents=True)
     settings = home / "config.toml"
     settings.write_text("[chat]\n")
     attack = "echo x >> deep/home/config.toml; mv deep away; ls deep/home"
-    script = [Reply("", [call("shell", command=attack)]), Reply("Done.")]
+    script = [
+        Reply("", [call("shell", command=attack)]),
+        Reply("", [call("write_file", path="x/../deep/home/config.toml", content="evil")]),
+        Reply("Done."),
+    ]
     with ModelServer(events, script) as server:
         environment = {"ASSISTANT_HOME": str(home), **served(server.url)}
         subprocess.run(
@@ -226,4 +250,5 @@ def test_commands_cannot_change_our_settings_where_they_lie_in_the_folder(projec
             capture_output=True, check=True,
         )  # fmt: skip
         assert "config.toml" in observed(server, 1)
+        assert "only the user changes" in observed(server, 2)
     assert settings.read_text() == "[chat]\n"
