@@ -34,6 +34,8 @@ class Ground:
     proxy: Proxy | None = None
     changes: Changes | None = None
     """Of a copy; None where the folder itself is worked on."""
+    readonly: tuple[Path, ...] = ()
+    """What of the workspace is ours, relative to it: nothing that a model does may change it."""
 
     @staticmethod
     async def open(config: Config, terms: Terms, say: Callable[[str], None]) -> "Ground":
@@ -45,18 +47,24 @@ class Ground:
         engine = engine_of(config.web.search)
         network = Network.allowing(config.network.allow) if config.network.allow else None
         workspace, changes = await asyncio.to_thread(_workspace, config, terms)
-        proxy = None
+        proxy, own = None, _own(config, terms.root)
         try:
             if network:
                 network.tell = say
                 proxy = await Proxy.open(network)
-            sandbox = await _sandbox(config, terms, workspace.root, network)
+            sandbox = await open_sandbox(
+                workspace.root,
+                limits=config.sandbox,
+                readonly=own,
+                network=network,
+                backend=config.sandbox.choice if terms.sandboxed else "none",
+            )
         except BaseException:
             if proxy:
                 await proxy.close()
             workspace.close()
             raise
-        return Ground(terms, workspace, sandbox, Web(network, engine), proxy, changes)
+        return Ground(terms, workspace, sandbox, Web(network, engine), proxy, changes, own)
 
     @property
     def label(self) -> str:
@@ -143,18 +151,8 @@ def _workspace(config: Config, terms: Terms) -> tuple[Workspace, Changes | None]
     return copy, Changes(terms.root, copy.root, start)
 
 
-def _own(config: Config, folder: Path) -> list[Path]:
+def _own(config: Config, folder: Path) -> tuple[Path, ...]:
     """What is ours in the folder: who works in a folder above our home must not change it."""
     home, folder = config.home.resolve(), folder.resolve()
     inside = home.is_relative_to(folder) and home != folder and home.is_dir()
-    return [home.relative_to(folder)] if inside else []
-
-
-async def _sandbox(config: Config, terms: Terms, root: Path, network: Network | None) -> Sandbox:
-    return await open_sandbox(
-        root,
-        limits=config.sandbox,
-        readonly=_own(config, terms.root),
-        network=network,
-        backend=config.sandbox.choice if terms.sandboxed else "none",
-    )
+    return (home.relative_to(folder),) if inside else ()

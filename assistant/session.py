@@ -60,7 +60,13 @@ class Session:
         except BaseException:
             await ground.close()
             raise
-        context = Context(ground.sandbox, ground.workspace.root, ask=ask, web=ground.web)
+        context = Context(
+            ground.sandbox,
+            ground.workspace.root,
+            ask=ask,
+            web=ground.web,
+            readonly=ground.readonly,
+        )
         toolbox = Toolbox(config.chat.tools, ground.web, say)
         agent = Agent(driver.model, toolbox.tools(driver.model), context, config.chat.mode)
         past = _last_steps(config.home, terms.root, store) if resume else ()

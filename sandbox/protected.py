@@ -30,7 +30,7 @@ _FOLDERS = 2000
 """Folders that are searched in all: a sandbox has to open at once."""
 _NESTED = 20
 """Repositories within the workspace that get mounts of their own: each mount costs time."""
-_SETTINGS = (".assistant", "assistant.toml", ".mcp.json", ".envrc", ".vscode", ".idea")
+SETTINGS = (".assistant", "assistant.toml", ".mcp.json", ".envrc", ".vscode", ".idea")
 """What agents, shells and editors on the host read, and may run programs by."""
 _PASSED_OVER = frozenset(("node_modules", ".venv", "venv", "__pycache__"))
 EMPTY = Path(__file__).parent / "lent/empty"
@@ -68,6 +68,16 @@ def parts(root: Path, readonly: Sequence[Path]) -> tuple[Part, ...]:
     return tuple(found)
 
 
+def users(path: str, readonly: Sequence[Path]) -> bool:
+    """Whether only the user changes a path of the workspace, which has no detours in it.
+
+    For what the host writes on behalf of a model, where no mount forbids it: settings that are not
+    there yet count too. Links are not followed by whoever writes, so the name tells.
+    """
+    place = Path(path)
+    return any(place.is_relative_to(own) for own in (*SETTINGS, *readonly))
+
+
 def _nested(root: Path) -> Iterator[Path]:
     """Folders of repositories in the workspace, relative to it, as far as a short look finds."""
     left = _FOLDERS
@@ -84,7 +94,7 @@ def _nested(root: Path) -> Iterator[Path]:
 
 def _settings(root: Path) -> Iterator[Part]:
     """Those that are there; a link is left as it is, since what it leads to may be outside."""
-    for item in _SETTINGS:
+    for item in SETTINGS:
         path = root / item
         if not path.is_symlink() and (path.is_file() or path.is_dir()):
             yield Part(item, path, readonly=True)

@@ -42,7 +42,7 @@ async def edit_file(context: Context, path: str, old: str, new: str) -> str:
         text, at = edited(file, path, old, new)
     except ToolError as error:
         raise missed(context, path, error) from None
-    save(path, context.root, text, file.encoding)
+    save(path, context, text, file.encoding)
     hit(context, path)
     return f"Edited {path} at line {file.raw.count(chr(10), 0, at) + 1}."
 
@@ -60,7 +60,7 @@ async def edit_files(context: Context, edits: list[Edit]) -> str:
         edits: Made one after the other; each old must occur exactly once.
     """
     files = _planned(edits, context.root, context)
-    _save_all(files, context.root)
+    _save_all(files, context)
     for path in files:
         hit(context, path)
     return f"Made {len(edits)} edits in {', '.join(files)}."
@@ -118,22 +118,22 @@ def _planned(
     return files
 
 
-def _save_all(files: dict[str, tuple[TextFile, str]], root: Path) -> None:
+def _save_all(files: dict[str, tuple[TextFile, str]], context: Context) -> None:
     """Write all files; where one cannot be written, the others get their old text back."""
     written: list[str] = []
     try:
         for path, (file, text) in files.items():
-            save(path, root, text, file.encoding)
+            save(path, context, text, file.encoding)
             written.append(path)
     except ToolError as error:
-        lost = [path for path in reversed(written) if not _restored(path, root, files[path][0])]
+        lost = [path for path in reversed(written) if not _restored(path, context, files[path][0])]
         state = f"These files hold the new text: {', '.join(lost)}" if lost else "No file changed"
         raise ToolError(f"{error} {state}.") from None
 
 
-def _restored(path: str, root: Path, file: TextFile) -> bool:
+def _restored(path: str, context: Context, file: TextFile) -> bool:
     try:
-        save(path, root, file.raw, file.encoding)
+        save(path, context, file.raw, file.encoding)
     except ToolError:
         return False
     return True

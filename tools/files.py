@@ -57,7 +57,7 @@ async def write_file(context: Context, path: str, content: str) -> str:
         old = load(path, context.root)
     except FileNotFoundError:
         old = TextFile("")
-    save(path, context.root, written(old, content), old.encoding)
+    save(path, context, written(old, content), old.encoding)
     hit(context, path)
     count = len(split(content))
     return f"Wrote {path}, {count} {'line' if count == 1 else 'lines'}."

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sandbox.mounts import WORKDIR
+from sandbox.protected import users
 from sandbox.tree import Tree, TreeError, name
 from tools.call import ToolError
+from tools.tool import Context
 
 LARGEST = 2**24
 """Bytes of a file that is held in memory."""
@@ -148,14 +150,20 @@ def load(path: str, root: Path) -> TextFile:
     return text
 
 
-def save(path: str, root: Path, text: str, encoding: str = "utf-8") -> None:
+def save(path: str, context: Context, text: str, encoding: str = "utf-8") -> None:
     """Write a text file of the workspace, and the folders above it.
 
     Raises:
-        ToolError: it cannot be written.
+        ToolError: it cannot be written, or only the user may.
     """
+    place = inside(path, context.root)
+    if users(place, context.readonly):
+        raise ToolError(
+            f"{path} belongs to the settings of the user's programs, which only the user changes; "
+            "say what should stand there."
+        )
     try:
-        Tree(root).write(relative(path, root), encoded(text, encoding))
+        Tree(context.root).write(place, encoded(text, encoding))
     except UnicodeEncodeError as error:
         if encoding != "cp1252":
             raise ToolError(f"The text for {path} holds half of a character.") from error

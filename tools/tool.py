@@ -41,6 +41,8 @@ class Context:
     """What tools keep from one call to the next; closed at the end of the conversation."""
     ask: Ask = nobody
     web: Web = _OFFLINE
+    readonly: tuple[Path, ...] = ()
+    """What of the workspace no tool may write, relative to it, as commands may not either."""
 
 
 @dataclass(frozen=True)

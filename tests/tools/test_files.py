@@ -2,11 +2,15 @@
 
 import os
 import resource
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.tools.calling import Call
+from tools.call import ToolError
+from tools.edit import Edit, edit_file, edit_files
+from tools.files import write_file
 from tools.tool import Context
 
 
@@ -142,3 +146,24 @@ async def test_a_full_disk_is_told(context: Context, call: Call) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (observation.ok, observation.text) == (False, "f: file too large.")
+
+
+@pytest.mark.parametrize(
+    "path", [".envrc", "x/../.vscode/tasks.json", "/workspace/.mcp.json", "own/home/config.toml"]
+)
+async def test_what_only_the_user_changes_is_not_written(context: Context, path: str) -> None:
+    guarded = replace(context, readonly=(Path("own/home"),))
+    edits = [Edit("a", "1", "2"), Edit(path, "1", "2")]
+    for file in (context.root / "a", context.root / path.removeprefix("/workspace/")):
+        (context.root / "x").mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("1")
+    for writing in (
+        write_file.function(guarded, path, "2"),
+        edit_file.function(guarded, path, "1", "2"),
+        edit_files.function(guarded, edits),
+    ):
+        with pytest.raises(ToolError, match="which only the user changes"):
+            await writing
+    assert (context.root / "a").read_text() == "1"
+    await write_file.function(guarded, f"own/{path.rpartition('/')[2]}", "2")
