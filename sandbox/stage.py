@@ -7,6 +7,7 @@ kernel follows, but that has no meaning in another process and cannot be resolve
 import hashlib
 import os
 import resource
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from sandbox.warden.client import warden
 
 _open: dict[str, "Stage"] = {}
 """By the path of the folder."""
+_filling = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -79,16 +81,18 @@ def over_files(files: Mapping[str, bytes], megabytes: int, fill: Callable[[Path]
         SandboxBroken: the warden has died.
     """
     key = _key(files)
-    new, (base,) = warden().ask("base", key)
-    try:
-        if new:
-            fill(_path(base))
-    except BaseException:
-        warden().ask("forget_base", key)
-        raise
-    finally:
-        os.close(base)
-    return _opened("over_base", key, megabytes, None)
+    # Another thread must not find it half filled, nor take it for one that nobody uses.
+    with _filling:
+        new, (base,) = warden().ask("base", key)
+        try:
+            if new:
+                fill(_path(base))
+        except BaseException:
+            warden().ask("forget_base", key)
+            raise
+        finally:
+            os.close(base)
+        return _opened("over_base", key, megabytes, None)
 
 
 def over_tree(root: Path, megabytes: int) -> Stage:

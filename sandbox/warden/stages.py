@@ -61,6 +61,8 @@ class Stages:
         Raises:
             OSError: it cannot be made.
         """
+        if key not in self._uses:
+            raise OSError(2, "it was filled for a warden that has died", "the workspace's files")
         made = self._make(f"{self._folder}/bases/{key}", megabytes, own=True)
         self._uses[key] = self._uses.pop(key) + 1
         self._bases[made[0]] = key

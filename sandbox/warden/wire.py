@@ -11,7 +11,10 @@ import os
 # Not `socket`, which takes the warden as long to import as all the rest.
 from _socket import CMSG_SPACE, MSG_CMSG_CLOEXEC, MSG_CTRUNC, SCM_RIGHTS, SOL_SOCKET, socket
 
-_LARGEST = 2**17
+_LARGEST = 2**16
+"""Bytes that a socket takes everywhere; what is longer goes by a file in memory."""
+_ELSEWHERE = b"\0"
+"""In place of the bytes: they are in the first of the descriptors."""
 _DESCRIPTORS = 8
 
 Value = object
@@ -22,10 +25,24 @@ def send(end: socket, value: Value, descriptors: tuple[int, ...] = ()) -> None:
     """Send one message.
 
     Raises:
-        OSError: the other end is gone, or the message is too large.
+        OSError: the other end is gone.
     """
+    data = marshal.dumps(value)  # pyright: ignore[reportArgumentType]
+    if len(data) <= _LARGEST:
+        _send(end, data, descriptors)
+        return
+    file = os.memfd_create("message")
+    try:
+        while data:
+            data = data[os.write(file, data) :]
+        _send(end, _ELSEWHERE, (file, *descriptors))
+    finally:
+        os.close(file)
+
+
+def _send(end: socket, data: bytes, descriptors: tuple[int, ...]) -> None:
     rights = [(SOL_SOCKET, SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
-    end.sendmsg([marshal.dumps(value)], rights)  # pyright: ignore[reportArgumentType]
+    end.sendmsg([data], rights)
 
 
 def receive(end: socket) -> tuple[Value, list[int]]:
@@ -47,6 +64,12 @@ def receive(end: socket) -> tuple[Value, list[int]]:
     if flags & MSG_CTRUNC:
         close(descriptors)
         raise OSError(24, "too many open files")
+    if data == _ELSEWHERE:
+        file = descriptors.pop(0)
+        try:
+            data = os.pread(file, os.fstat(file).st_size, 0)
+        finally:
+            os.close(file)
     return marshal.loads(data), descriptors
 
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,19 @@ def test_many_of_the_same_do_not_mix(spaces: list[Workspace]) -> None:
     for number, space in enumerate(spaces):
         assert (space.root / "a").read_text() == f"number {number}\n"
         assert space.diff() == f"--- a/a\n+++ b/a\n@@ -1 +1 @@\n-1\n+number {number}\n"
+
+
+def test_threads_do_not_see_what_is_half_filled(spaces: list[Workspace]) -> None:
+    files = {f"a/{number}": "x" for number in range(2000)}
+
+    def seen(_: int) -> int:
+        spaces.append(copy_of(files))
+        return len(list((spaces[-1].root / "a").iterdir()))
+
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(4) as others:
+        begun = first.submit(seen, 0)
+        found = list(others.map(seen, range(4)))
+    assert [begun.result(), *found] == [2000] * 5
 
 
 def test_the_order_of_files_counts(spaces: list[Workspace]) -> None:

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import UnixStreamServer
 from threading import Thread
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import pytest
 
@@ -46,6 +46,18 @@ def test_a_mistake_ends_it_and_the_next_request_starts_another() -> None:
     assert warden.ask("facts")[0]
     assert warden.generation == 2
     warden.close()
+
+
+def test_long_requests_and_answers(tmp_path: Path) -> None:
+    """A workspace may have thousands of protected files."""
+    warden = Warden()
+    try:
+        paths = [str(tmp_path)] * 20_000
+        kept, _ = warden.ask("keep", paths)
+        assert len(cast("list[str]", kept)) == len(paths)
+        assert warden.generation == 1
+    finally:
+        warden.close()
 
 
 def test_nobody_interrupted_gets_the_next_answer(tmp_path: Path) -> None:
