@@ -19,6 +19,7 @@ from platformdirs import user_data_path
 from agent.approval import Mode
 from agent.limits import EpisodeLimits
 from agent.models.settings import ModelSettings
+from assistant.bounds import Unfit, check
 from sandbox.choice import Choice
 from sandbox.limits import Limits
 from sandbox.refused import Refused
@@ -47,6 +48,12 @@ class Sandbox(Limits):
     """Docker's: what commands run in."""
     runtime: str = ""
     """Docker's: `runsc` is gVisor; empty is the engine's own choice."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no command could run with."""
+        check(self)
+        if not self.image.strip():
+            raise Unfit("image must name an image of Docker's, not ''")
 
     @property
     def choice(self) -> Choice:
@@ -187,7 +194,10 @@ def _with(config: Config, values: Mapping[str, object], source: str) -> Config:
         old = getattr(config, name)
         pairs = cast("Mapping[str, object]", section)
         new = dict(_checked(old.__class__, pairs, f"{source}: {name}"))
-        config = replace(config, **{name: replace(old, **new)})
+        try:
+            config = replace(config, **{name: replace(old, **new)})
+        except Unfit as error:
+            raise Refused(f"{source}: {name}.{error}.") from error
     return config
 
 

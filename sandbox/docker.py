@@ -8,6 +8,7 @@ the size of a workspace that is the user's own folder is not limited.
 """
 
 import asyncio
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -105,9 +106,15 @@ async def proven(choice: Choice) -> Image:
             ) from error
         raise SandboxUnavailable(
             f"No sandbox: Docker does not work here ({reason.rstrip('.')}); "
-            f"make `docker run --rm {choice.image} python3 -V` work."
+            f"make `{_trial(choice)}` work."
         ) from error
     return _proven[choice]
+
+
+def _trial(choice: Choice) -> str:
+    """What a person can try to see whether the engine works."""
+    runtime = ["--runtime", choice.runtime] if choice.runtime else []
+    return shlex.join(["docker", "run", "--rm", *runtime, choice.image, "python3", "-V"])
 
 
 def known(choice: Choice) -> Image:

@@ -73,7 +73,7 @@ def connected() -> Generator["DockerClient"]:
         client = docker.DockerClient(f"unix://{path}", timeout=_TIMEOUT)
     except (errors.DockerException, OSError) as error:
         raise SandboxUnavailable(
-            f"No sandbox: Docker does not answer ({reason(error)}); "
+            f"No sandbox: Docker does not answer at {path} ({reason(error)}); "
             "start it, for example with `sudo systemctl start docker`."
         ) from error
     try:
@@ -88,7 +88,7 @@ def connected() -> Generator["DockerClient"]:
 
 def reason(error: Exception) -> str:
     """What an engine's error says, on one line."""
-    said = getattr(error, "explanation", None) or error
+    said = getattr(error, "explanation", None) or getattr(error, "strerror", None) or error
     return " ".join(str(said).split())[:300].rstrip(".")
 
 

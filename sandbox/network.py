@@ -50,6 +50,12 @@ class Rule:
         Raises:
             Refused: it is nothing of this kind.
         """
+        scheme, found, address = text.partition("://")
+        if found and scheme.isalpha():
+            name = address.partition("/")[0]
+            raise Refused(
+                f"Cannot allow '{text}': it is a page's address; write the domain alone: {name}"
+            )
         try:
             name, port = split_port(text.strip())
             below = name.startswith("*.")
@@ -60,7 +66,7 @@ class Rule:
                 "*.python.org or localhost:8080."
             ) from None
         if below and (not isinstance(host, str) or "." not in host):
-            raise Refused(f"Cannot allow '{text}': it is too wide; name domains, e.g. *.python.org")
+            raise Refused(f"Cannot allow '{text}': it is too wide; write one such as *.python.org")
         return Rule(host, port, below)
 
     def __str__(self) -> str:

@@ -137,6 +137,11 @@ def test_what_cannot_be_allowed_is_a_sentence(text: str) -> None:
     assert "\n" not in str(refusal.value)
 
 
+def test_the_address_of_a_page_is_told_from_its_domain() -> None:
+    with pytest.raises(Refused, match=r"write the domain alone: example\.org$"):
+        Rule.parse("https://example.org/a/b")
+
+
 @given(st.text(max_size=30))
 def test_any_text_is_a_rule_or_refused(text: str) -> None:
     try:
