@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TextIO
@@ -20,6 +21,7 @@ from assistant.student import make
 from distillation.collect import Collection
 from distillation.collect import Progress as Collected
 from distillation.reference import reference_teacher
+from distillation.rollout import Rollout, rollout
 from distillation.tasks import load_tasks
 from training.parts import missing_parts
 from training.recipe import Recipe
@@ -68,6 +70,10 @@ class Demo:
         finally:
             store.close()
 
+    @property
+    def _rollout(self) -> Rollout:
+        return partial(rollout, choice=self.config.sandbox.choice)
+
     async def _collect(self, store: Store) -> bool:
         tasks, line = demo_tasks(), Line(self.stream)
 
@@ -76,7 +82,9 @@ class Demo:
             line.show(f"collect   {progress.done} of {progress.total} tasks", last=done)
 
         with self.stage("collect") as said:
-            last = await Collection(tasks, reference_teacher, store, tell=tell).run()
+            last = await Collection(
+                tasks, reference_teacher, store, tell=tell, play=self._rollout
+            ).run()
             passed = last.outcomes.get("pass", 0)
             said.append(f"the reference teacher solved {passed} of {len(tasks)} tasks,")
             said.append("each verified in the sandbox on a fresh copy")
@@ -85,7 +93,7 @@ class Demo:
     async def _retrain(self, store: Store, registry: Registry) -> bool:
         stages = Stages(self.stream)
         models = replace(self.config.models, max_tokens=256)
-        conduct = Conduct(lambda weights: open_weights(weights, models))
+        conduct = Conduct(lambda weights: open_weights(weights, models), play=self._rollout)
         with self.stage("retrain") as said:
             outcome = await retrain(store, registry, self.config.home, RECIPE, stages.tell, conduct)
             stages.end()

@@ -12,7 +12,7 @@ from agent.model import Model
 from agent.store import Store
 from agent.task import Task
 from distillation.lock import alone
-from distillation.rollout import rollout
+from distillation.rollout import Rollout, rollout
 from sandbox.refused import Refused
 
 BUSY = "Another `assistant collect` is under way in this home: wait for it, or stop it."
@@ -62,6 +62,7 @@ class Collection:
     """US dollars that this run may spend; overrun by no more than the requests in flight."""
     limits: EpisodeLimits = field(default_factory=EpisodeLimits)
     tell: Callable[[Progress], None] = lambda progress: None
+    play: Rollout = rollout
 
     async def run(self) -> Progress:
         """Run the teacher on every task that has no verdict of it yet; return the last progress.
@@ -101,7 +102,7 @@ class Collection:
         for task, model in todo:
             if self._stopped:
                 return
-            self._ended(await rollout(task, model, self.store, self.limits))
+            self._ended(await self.play(task, model, self.store, self.limits))
 
     def _ended(self, episode: Episode) -> None:
         if episode.verdict:

@@ -1,6 +1,7 @@
 """One run of the agent on one task, from a fresh workspace to a verdict."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from agent.agent import Agent
 from agent.conversation import Conversation, begin
@@ -9,8 +10,9 @@ from agent.limits import EpisodeLimits
 from agent.model import Model, ModelError
 from agent.store import Store
 from agent.task import Task
-from sandbox.backend import open_sandbox
+from sandbox.backend import copies, open_sandbox
 from sandbox.check import Verdict
+from sandbox.choice import AUTO, Choice
 from sandbox.refused import Refused
 from sandbox.sandbox import SandboxBroken
 from sandbox.verify import verify
@@ -22,32 +24,45 @@ _RUNS = 2
 """Times that a check runs: what passes once and fails once teaches nothing."""
 
 
-async def rollout(task: Task, model: Model, store: Store, limits: EpisodeLimits) -> Episode:
+Rollout = Callable[[Task, Model, Store, EpisodeLimits], Awaitable[Episode]]
+"""One run, from a task to an episode that has ended."""
+
+
+async def rollout(
+    task: Task, model: Model, store: Store, limits: EpisodeLimits, choice: Choice = AUTO
+) -> Episode:
     """Run `model` on `task` in a fresh sandboxed workspace, record it, and judge the result.
 
-    The verdict is `unknown` where the sandbox broke. There is none at all where the model never
-    got to finish: it could not answer (`stop` begins with `error:`) or money ran out (`budget`).
+    `choice`: of the sandbox, for the agent and for the check. The verdict is `unknown` where the
+    sandbox broke. There is none at all where the model never got to finish: it could not answer
+    (`stop` begins with `error:`) or money ran out (`budget`).
 
     Raises:
         Refused: this machine has no sandbox, or no room for a workspace.
     """
     try:
-        workspace = await asyncio.to_thread(copy_of, task.files | task.check.protected)
+        files, plain = task.files | task.check.protected, not await copies(choice)
+        workspace = await asyncio.to_thread(copy_of, files, plain=plain)
     except OSError as error:
         raise Refused(
             f"No workspace for {task.id} can be made ({error.strerror}): free disk space."
         ) from error
     try:
-        return await _run(task, model, store, limits, workspace)
+        return await _run(task, model, store, limits, choice, workspace)
     finally:
         await asyncio.to_thread(workspace.close)
 
 
 async def _run(
-    task: Task, model: Model, store: Store, limits: EpisodeLimits, workspace: Workspace
+    task: Task,
+    model: Model,
+    store: Store,
+    limits: EpisodeLimits,
+    choice: Choice,
+    workspace: Workspace,
 ) -> Episode:
     tools = default_tools()
-    sandbox = await open_sandbox(workspace.root)
+    sandbox = await open_sandbox(workspace.root, backend=choice)
     try:
         agent = Agent(model, tools, Context(sandbox, workspace.root), mode="auto")
         conversation = Conversation(agent, store, begin(agent, store, task), limits=limits)
@@ -62,5 +77,5 @@ async def _run(
         await sandbox.close()
     if verdict is None and not stop.startswith(("error:", "budget")):
         start = task.files | task.check.protected
-        verdict = await verify(task.check, workspace.root, start, runs=_RUNS)
+        verdict = await verify(task.check, workspace.root, start, runs=_RUNS, choice=choice)
     return conversation.close(stop, await asyncio.to_thread(workspace.diff), verdict)

@@ -12,7 +12,7 @@ from sandbox import mounts
 from sandbox.bare import Bare
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.cgroup import Controllers, controllers
-from sandbox.choice import Choice
+from sandbox.choice import AUTO, Choice
 from sandbox.container import Plan
 from sandbox.docker import Docker, known, proven
 from sandbox.interpreter import resolve, ripgrep
@@ -29,7 +29,7 @@ from sandbox.warden.client import warden
 from sandbox.wish import Wish
 
 _OLDEST = "0.8"
-_DEFAULT, _CHOICE = Limits(), Choice()
+_DEFAULT = Limits()
 _proven: set[str] = set()
 """The programs whose canary lived, in this process."""
 
@@ -48,6 +48,8 @@ class Backend:
     """
     describe: Callable[[], str] = lambda: ""
     """What holds here and what does not, in a few words for `assistant doctor`."""
+    copies: bool = True
+    """Whether it can show a copy-on-write workspace."""
 
 
 @cache
@@ -60,7 +62,7 @@ async def canary() -> str | None:
     return await _canary()
 
 
-async def _canary(choice: Choice = _CHOICE) -> str | None:
+async def _canary(choice: Choice = AUTO) -> str | None:
     """The same for bubblewrap."""
     if sys.platform != "linux":
         return (
@@ -144,7 +146,7 @@ def _described() -> str:
     return "; ".join(parts)
 
 
-async def _docker_canary(choice: Choice = _CHOICE) -> str | None:
+async def _docker_canary(choice: Choice = AUTO) -> str | None:
     try:
         await proven(choice)
     except SandboxUnavailable as error:
@@ -152,7 +154,7 @@ async def _docker_canary(choice: Choice = _CHOICE) -> str | None:
     return None
 
 
-async def _landlock_canary(choice: Choice = _CHOICE) -> str | None:
+async def _landlock_canary(choice: Choice = AUTO) -> str | None:
     lack = missing()
     if lack:
         return f"No sandbox: Landlock does not work here ({lack}); use bubblewrap or Docker."
@@ -207,7 +209,7 @@ def _landlock(wish: Wish) -> Landlock:
     )
 
 
-async def _always(choice: Choice = _CHOICE) -> str | None:
+async def _always(choice: Choice = AUTO) -> str | None:
     return None
 
 
@@ -220,8 +222,10 @@ def _bare(wish: Wish) -> Bare:
 BACKENDS: Mapping[str, Backend] = {
     "bubblewrap": Backend(_canary, _bubblewrap, _described),
     "docker": Backend(_docker_canary, _docker, lambda: "one container a workspace"),
-    "landlock": Backend(_landlock_canary, _landlock, lambda: f"reduced: {'; '.join(RESIDUAL)}"),
-    "none": Backend(_always, _bare, lambda: "NO SANDBOX"),
+    "landlock": Backend(
+        _landlock_canary, _landlock, lambda: f"reduced: {'; '.join(RESIDUAL)}", copies=False
+    ),
+    "none": Backend(_always, _bare, lambda: "NO SANDBOX", copies=False),
 }
 """By name. `none` is only for who asks for it by this name."""
 AUTOMATIC = ("bubblewrap", "docker", "landlock")
@@ -245,6 +249,15 @@ async def _chosen(choice: Choice) -> Backend:
             return BACKENDS[each]
         problems.append(problem)
     raise SandboxUnavailable(problems[0])
+
+
+async def copies(choice: Choice) -> bool:
+    """Whether what is chosen can show a copy-on-write workspace.
+
+    Raises:
+        SandboxUnavailable: it does not work, or none does.
+    """
+    return (await _chosen(choice)).copies
 
 
 async def open_sandbox(

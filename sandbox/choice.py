@@ -13,3 +13,7 @@ class Choice:
     """What commands run in."""
     runtime: str = ""
     """`runsc` is gVisor; empty is the engine's own."""
+
+
+AUTO = Choice()
+"""The first that works."""

@@ -17,9 +17,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sandbox.backend import open_sandbox
+from sandbox.backend import copies, open_sandbox
 from sandbox.candidate import Unfit, fill, restore, steers
 from sandbox.check import Check, Verdict
+from sandbox.choice import AUTO, Choice
 from sandbox.completed import Completed
 from sandbox.decoy import TestFile, read_tests
 from sandbox.evidence import Evidence, sealed
@@ -36,11 +37,19 @@ _OUTPUT = 2**23
 """Bytes of output: the witness's report comes last and grows with the tests."""
 
 
-async def verify(check: Check, root: Path, start: Mapping[str, str], *, runs: int = 1) -> Verdict:
+async def verify(
+    check: Check,
+    root: Path,
+    start: Mapping[str, str],
+    *,
+    runs: int = 1,
+    choice: Choice = AUTO,
+) -> Verdict:
     """Judge a workspace; `start` are the files that the episode began with, path to text.
 
-    `unknown` where the infrastructure failed, or where `runs` runs on the same input do not agree.
-    Nothing in `root` is changed. Each run has `check.seconds`.
+    `choice`: of the sandbox that commands run in. `unknown` where the infrastructure failed, or
+    where `runs` runs on the same input do not agree. Nothing in `root` is changed. Each run has
+    `check.seconds`.
 
     Raises:
         SandboxUnavailable: there is no working sandbox at all.
@@ -49,9 +58,9 @@ async def verify(check: Check, root: Path, start: Mapping[str, str], *, runs: in
     began = time.monotonic()
     known = {str(Path(path)): text for path, text in (dict(start) | check.protected).items()}
     try:
-        verdict = await _agreed(check, root, known, runs)
+        verdict = await _agreed(check, root, known, runs, choice)
         if verdict.passed:
-            verdict = await _unmasked(check, root, known)
+            verdict = await _unmasked(check, root, known, choice)
     except Unfit as error:
         verdict = Verdict("fail", (str(error),))
     except (SandboxBroken, OSError) as error:
@@ -59,11 +68,13 @@ async def verify(check: Check, root: Path, start: Mapping[str, str], *, runs: in
     return replace(verdict, seconds=time.monotonic() - began)
 
 
-async def _agreed(check: Check, root: Path, known: Mapping[str, str], runs: int) -> Verdict:
+async def _agreed(
+    check: Check, root: Path, known: Mapping[str, str], runs: int, choice: Choice
+) -> Verdict:
     """What all runs say; a run that used up its time is not repeated."""
     first: Verdict | None = None
     for _ in range(max(1, runs)):
-        reports = await _run(check, root, known)
+        reports = await _run(check, root, known, choice)
         failures = tuple(report.failure for report in reports if report.failure)
         verdict = Verdict("fail" if failures else "pass", failures)
         if first and first.outcome != verdict.outcome:
@@ -76,7 +87,7 @@ async def _agreed(check: Check, root: Path, known: Mapping[str, str], runs: int)
     return first
 
 
-async def _unmasked(check: Check, root: Path, known: Mapping[str, str]) -> Verdict:
+async def _unmasked(check: Check, root: Path, known: Mapping[str, str], choice: Choice) -> Verdict:
     """Run the decoys in place of the tests: a pass if none of them passes."""
     files = {path: read_tests(text) for path, text in check.protected.items()}
     decoys = {path: file.decoy for path, file in files.items() if file.decoys}
@@ -87,7 +98,7 @@ async def _unmasked(check: Check, root: Path, known: Mapping[str, str]) -> Verdi
         return Verdict("pass")
     check = replace(check, commands=commands, protected=check.protected | decoys)
     names = _names(files, "decoys")
-    for report in await _run(check, root, dict(known) | decoys):
+    for report in await _run(check, root, dict(known) | decoys, choice):
         if report.evidence is None:
             said = "With tests that must fail, pytest did not come to its end"
             return Verdict("unknown", (f"{said}:\n{report.failure}",))
@@ -107,17 +118,19 @@ class _Report:
     timed_out: bool = False
 
 
-async def _run(check: Check, root: Path, known: Mapping[str, str]) -> list[_Report]:
+async def _run(check: Check, root: Path, known: Mapping[str, str], choice: Choice) -> list[_Report]:
     """Run the commands on a fresh copy, one after the other, each in a fresh sandbox."""
     ends = time.monotonic() + check.seconds
-    workspace = await asyncio.to_thread(copy_of, {})
+    workspace = await asyncio.to_thread(copy_of, {}, plain=not await copies(choice))
     reports: list[_Report] = []
     try:
         await asyncio.to_thread(fill, root, workspace.root)
         for command in check.commands:
             await asyncio.to_thread(restore, workspace.root, check.protected, known)
             readonly = [Path(path) for path in check.protected]
-            sandbox = await open_sandbox(workspace.root, readonly=readonly, own_python=False)
+            sandbox = await open_sandbox(
+                workspace.root, readonly=readonly, own_python=False, backend=choice
+            )
             try:
                 left = max(ends - time.monotonic(), 0.1)
                 reports.append(await _command(sandbox, command, check, known, left))

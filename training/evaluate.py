@@ -1,7 +1,7 @@
 """Evaluating a student: the same agent, sandbox and checks as in collecting."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -10,12 +10,10 @@ from agent.limits import EpisodeLimits
 from agent.model import Model
 from agent.store import Store
 from agent.task import Task
-from distillation.rollout import rollout
+from distillation.rollout import Rollout, rollout
 from sandbox.refused import Refused
 from training.progress import Progress, Tell
 from training.scorecard import Result, Scorecard, hash_of
-
-Rollout = Callable[[Task, Model, Store, EpisodeLimits], Awaitable[Episode]]
 
 LIMITS = EpisodeLimits(steps=20, tokens=400_000, seconds=300.0)
 """A student that is still at it after that has lost its way."""

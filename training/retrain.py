@@ -16,9 +16,9 @@ from agent.store import Store
 from agent.task import Task, split_of
 from distillation.dataset import Dataset, Rules
 from distillation.lock import alone
-from distillation.rollout import rollout
+from distillation.rollout import Rollout, rollout
 from sandbox.refused import Refused
-from training.evaluate import LIMITS, Evaluation, Rollout
+from training.evaluate import LIMITS, Evaluation
 from training.gate import Decision, decide
 from training.make import Making
 from training.parts import missing_parts

@@ -10,6 +10,7 @@ examples:
 import asyncio
 import sys
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from pathlib import Path
 
 from agent.store import Store
@@ -17,6 +18,7 @@ from assistant.config import Config
 from assistant.driver import teacher_of
 from assistant.progress import Line
 from distillation.collect import Collection, Progress
+from distillation.rollout import rollout
 from distillation.tasks import load_tasks
 
 
@@ -47,6 +49,7 @@ async def _collect(options: Namespace, config: Config) -> int:
         cost=config.collect.cost if options.cost is None else options.cost,
         limits=config.limits,
         tell=lambda progress: line.show(_news(progress)),
+        play=partial(rollout, choice=config.sandbox.choice),
     )
     try:
         last = await collection.run()

@@ -11,6 +11,7 @@ examples:
 import asyncio
 import sys
 from argparse import ArgumentParser, Namespace
+from functools import partial
 
 from agent.store import Store
 from assistant.config import Config
@@ -18,6 +19,7 @@ from assistant.driver import open_weights
 from assistant.install import require_training
 from assistant.progress import Stages
 from assistant.student import make
+from distillation.rollout import rollout
 from training.recipe import Recipe
 from training.registry import Registry
 from training.retrain import Conduct, retrain
@@ -43,7 +45,11 @@ async def _retrain(options: Namespace, config: Config, recipe: Recipe) -> int:
     if registry.active_id() is None:
         make(registry)
     stages = Stages(sys.stdout)
-    conduct = Conduct(lambda weights: open_weights(weights, config.models), tasks=options.tasks)
+    conduct = Conduct(
+        lambda weights: open_weights(weights, config.models),
+        tasks=options.tasks,
+        play=partial(rollout, choice=config.sandbox.choice),
+    )
     try:
         outcome = await retrain(store, registry, config.home, recipe, stages.tell, conduct)
     finally:

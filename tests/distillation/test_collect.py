@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,10 @@ from agent.store import Store
 from agent.task import Task
 from distillation.collect import Collection, Progress
 from distillation.reference import reference_teacher
+from distillation.rollout import rollout
 from distillation.tasks import load_tasks
+from sandbox.backend import BACKENDS
+from sandbox.choice import Choice
 from sandbox.refused import Refused
 from tools.schema import ToolSchema
 
@@ -186,3 +191,22 @@ async def test_a_cap_that_cannot_be_held_is_said_to_be_so(tmp_path: Path) -> Non
     assert "No price is known" in progress.stopped
     assert "raise" not in progress.stopped
     store.close()
+
+
+_ELSEWHERE = ("{python}", "-c", "import os; assert os.getcwd() != '/workspace'")
+
+
+@pytest.mark.parametrize("backend", ["none", "landlock"])
+async def test_the_chosen_sandbox_is_used(tmp_path: Path, backend: str) -> None:
+    """By the agent and by the check, also where it shows no copy-on-write workspaces."""
+    choice = Choice(backend)
+    if await BACKENDS[backend].canary(choice):
+        pytest.skip(f"there is no {backend} here")
+    (task,) = write_tasks(tmp_path / "t.jsonl", 1)
+    task = replace(task, check=replace(task.check, commands=(*task.check.commands, _ELSEWHERE)))
+    play = partial(rollout, choice=choice)
+    for how, outcome in ((play, "pass"), (rollout, "fail")):
+        store = Store(tmp_path / f"{outcome}.sqlite")
+        progress = await Collection([task], reference_teacher, store, play=how).run()
+        assert progress.outcomes == {outcome: 1}
+        store.close()
