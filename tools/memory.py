@@ -1,7 +1,8 @@
 """What tools keep from one call to the next within one conversation."""
 
 from collections.abc import Awaitable
-from typing import Protocol, TypeVar, runtime_checkable
+from contextlib import AsyncExitStack
+from typing import Protocol, TypeVar, cast, runtime_checkable
 
 _Kind = TypeVar("_Kind")
 
@@ -15,21 +16,20 @@ class Closing(Protocol):
         ...
 
 
-class Memory(dict[str, object]):
-    """Things by name; those of tools by the name of their class."""
+class Memory(dict[type, object]):
+    """Things by their class."""
 
     def of(self, kind: type[_Kind]) -> _Kind:
         """The one thing of this kind, made without arguments when it is first asked for."""
-        if kind.__name__ not in self:
-            self[kind.__name__] = kind()
-        kept = self[kind.__name__]
-        if not isinstance(kept, kind):
-            raise TypeError(f"{kind.__name__} is the name of two kinds.")
-        return kept
+        if kind not in self:
+            self[kind] = kind()
+        return cast("_Kind", self[kind])
 
     async def close(self) -> None:
         """Let go of everything and forget it, at the end of the conversation."""
-        while self:
-            _, kept = self.popitem()
-            if isinstance(kept, Closing):
-                await kept.close()
+        async with AsyncExitStack() as stack:
+            while self:
+                _, kept = self.popitem()
+                if isinstance(kept, Closing):
+                    # One that fails keeps none of the others.
+                    stack.push_async_callback(kept.close)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, get_args
 
 from sandbox.sandbox import SandboxBroken
@@ -58,7 +59,25 @@ def _loaded(point: EntryPoint, taken: set[str]) -> Tool:
     if not tool.description:
         raise ValueError("it has no docstring, which is all that a model knows of it")
     schema(tool)
-    return replace(tool, function=_guarded(tool.function))
+    shows = tool.preview and _careful(tool.name, tool.preview)
+    return replace(tool, function=_guarded(tool.function), preview=shows)
+
+
+def _careful(name: str, preview: Callable[..., str]) -> Callable[..., str]:
+    """The same preview; where it breaks, what is asked for is seen all the same."""
+
+    @functools.wraps(preview)
+    def careful(root: Path, **arguments: object) -> str:
+        try:
+            return str(preview(root, **arguments))
+        except ToolError:
+            raise
+        except Exception as error:
+            raise ToolError(
+                f"{name} cannot show what it would do ({error}): {arguments}"
+            ) from error
+
+    return careful
 
 
 def _guarded(function: Callable[..., Awaitable[str]]) -> Callable[..., Awaitable[str]]:

@@ -4,9 +4,12 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 _OWN = r"(?!/|<|node:|node_modules/)"
 """Before a path: it belongs to the workspace, whose prefix was taken off."""
+_PANICS = 20
+"""Panics of Go that are shown."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,8 @@ def go(text: str) -> Report:
             failures.append(
                 Failure(name, place, tuple(line.removeprefix(f"{place}: ") for line in lines))
             )
-    for panic in re.finditer(r"^panic: (.+)$", text, re.M):
+    # A panic ends its program; more of them are seldom, and each costs a look through the rest.
+    for panic in islice(re.finditer(r"^panic: (.+)$", text, re.M), _PANICS):
         at = re.search(rf"^\t{_OWN}(\S+\.go:\d+) \+", text[panic.end() :], re.M)
         failures.append(Failure(f"panic: {panic[1]}", at[1] if at else ""))
     bad, good = (len(re.findall(rf"^{word}\s+\S+\s", text, re.M)) for word in ("FAIL", "ok"))

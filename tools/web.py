@@ -146,7 +146,7 @@ async def _body(pieces: AsyncIterator[bytes], *, unpack: bool) -> bytes:
             body += unpacker.decompress(piece, room) if unpacker else piece[:room]
         except zlib.error:
             raise ToolError("The page is damaged: it cannot be unpacked.") from None
-        if len(body) > _LARGEST:
+        if len(body) > _LARGEST or (unpacker and unpacker.eof):
             break
     return bytes(body)
 

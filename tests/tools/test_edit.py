@@ -1,7 +1,5 @@
 """Exact replacing: what was not named is not touched."""
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,6 +83,14 @@ async def test_a_miss_in_a_long_file_is_found_quickly(context: Context, call: Ca
     (context.root / "f.py").write_text("\n".join(lines))
     observation = await call("edit_file", path="f.py", old="def wanted():\n    pass", new="x")
     assert "lines 30001-30002:\ndef wanted():\n" in observation.text
+
+
+@pytest.mark.timeout(30)
+async def test_a_miss_in_what_repeats_itself_does_not_take_minutes(
+    context: Context, call: Call
+) -> None:
+    (context.root / "f").write_text("ab" * 1000)
+    assert "was not found" in (await call("edit_file", path="f", old="abc" * 1000, new="x")).text
 
 
 async def test_nothing_like_it(context: Context, call: Call) -> None:
@@ -173,11 +179,10 @@ async def test_errors_are_sentences(
     assert (context.root / "f").read_text() == "a"
 
 
+@pytest.mark.timeout(30)
 async def test_a_miss_in_one_endless_line_is_found_quickly(context: Context, call: Call) -> None:
     line = "".join(chr(97 + n * n % 23) for n in range(60_000))
     (context.root / "min.js").write_text(line)
-    began = time.monotonic()
     observation = await call("edit_file", path="min.js", old=line.replace("ab", "ba"), new="x")
     assert not observation.ok
     assert "not found" in observation.text
-    assert time.monotonic() - began < 5

@@ -32,6 +32,16 @@ async def number(context: Context) -> str:
     return 42
 
 
+def _preview(root, place: str) -> str:
+    return {}[place]
+
+
+@tool("net", preview=_preview)
+async def send(context: Context, place: str) -> str:
+    """Send something."""
+    return "sent"
+
+
 @tool("run")
 async def shell(context: Context, command: str) -> str:
     """Take the place of another."""
@@ -61,6 +71,7 @@ e_silent = weather_tool:silent
 f_quits = quits:x
 g_strange = weather_tool:strange
 number = weather_tool:number
+send = weather_tool:send
 weather = weather_tool:weather
 zz_again = weather_tool:weather
 """
@@ -69,6 +80,7 @@ import asyncio, json, sys
 from pathlib import Path
 from tools.call import ToolCall
 from tools.plugins import plugins
+from tools.preview import preview
 from tools.tool import Context, execute, schema
 
 said = []
@@ -85,7 +97,9 @@ async def main():
     ]
 
 used = asyncio.run(main())
-print(json.dumps({"said": said, "schemas": [schema(tool) for tool in tools], "used": used}))
+shown = preview(ToolCall("1", "send", {"place": "here"}), tools, Path())
+schemas = [schema(tool) for tool in tools]
+print(json.dumps({"said": said, "shown": shown, "schemas": schemas, "used": used}))
 """
 
 
@@ -104,8 +118,13 @@ def test_an_installed_package_adds_a_tool_and_a_broken_one_is_named(tmp_path: Pa
     shown = json.loads(
         subprocess.check_output([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
     )
-    assert [entry["function"]["name"] for entry in shown["schemas"]] == ["number", "weather"]
-    assert shown["schemas"][1]["function"]["parameters"]["properties"]["days"] == {
+    assert [entry["function"]["name"] for entry in shown["schemas"]] == [
+        "number",
+        "send",
+        "weather",
+    ]
+    assert shown["shown"] == "send cannot show what it would do ('here'): {'place': 'here'}"
+    assert shown["schemas"][2]["function"]["parameters"]["properties"]["days"] == {
         "default": 1,
         "type": "integer",
         "description": "How many.",

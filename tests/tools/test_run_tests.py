@@ -134,7 +134,8 @@ def test_any_output_is_read_without_a_crash(kind: str, lines: list[str]) -> None
 @pytest.mark.parametrize("kind", _KINDS)
 def test_hostile_output_takes_no_time(kind: str) -> None:
     marks = "Test Suites: 1\n Test Files \n# tests 1\n"
-    for line in ("    at " + "a:1" * 60_000, "x:1: in " * 30_000, "error: |-\n" + "\n" * 200_000):
+    for line in ("    at " + "a:1" * 60_000, "x:1: in " * 30_000, "error: |-\n" + "\n" * 200_000,
+                 "panic: x\n" * 100_000):  # fmt: skip
         read(kind, marks + f"  ● x\n FAIL  x\nnot ok 1 - x\n---- x stdout ----\n{line}\n", "/w")
 
 

@@ -1,6 +1,7 @@
 """Reading and searching the web, against servers on this machine."""
 
 import contextlib
+import gzip
 import json
 import ssl
 import subprocess
@@ -47,6 +48,11 @@ PAGES = {
     "/binary": Answer(b"\0\1\2", ""),
     "/empty": Answer(b"<html><body><script>x()</script></body></html>"),
     "/bomb": Answer(bytes(200_000_000), "text/plain", packed=True),
+    "/trailer": Answer(
+        gzip.compress(b"the page") + bytes(60_000_000),
+        "text/plain",
+        headers={"content-encoding": "gzip"},
+    ),
     "/brotli": Answer(b"x", "text/plain", headers={"content-encoding": "br"}),
     "/there": Answer(status=302, headers={"location": "/plain"}),
     "/round": Answer(status=302, headers={"location": "/round"}),
@@ -187,6 +193,15 @@ async def test_a_packed_page_is_unpacked_no_further_than_it_may_be(
     tracemalloc.start()
     try:
         await refused(online, f"{server.url}/bomb")
+        assert tracemalloc.get_traced_memory()[1] < 30_000_000
+    finally:
+        tracemalloc.stop()
+
+
+async def test_what_follows_a_packed_page_is_not_kept(online: Context, server: WebServer) -> None:
+    tracemalloc.start()
+    try:
+        assert "the page" in await fetched(online, f"{server.url}/trailer")
         assert tracemalloc.get_traced_memory()[1] < 30_000_000
     finally:
         tracemalloc.stop()
