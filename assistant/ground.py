@@ -80,6 +80,18 @@ class Ground:
         """What has to be in sight all the time; mostly empty."""
         return "" if self.terms.sandboxed else ALARM
 
+    def check(self) -> None:
+        """See whether there is still something to work on.
+
+        Raises:
+            Refused: the folder is gone.
+        """
+        if not self.terms.root.is_dir():
+            raise Refused(
+                f"{self.terms.root} is not there any more: put it back and start the assistant "
+                "again, or leave."
+            )
+
     def allow(self, domain: str) -> None:
         """Reach one more domain from now on.
 
@@ -116,6 +128,8 @@ class Ground:
                 "There is nothing to apply: changes are made in your folder itself; "
                 "start with --isolate to work on a copy."
             )
+        # Otherwise a folder that holds nothing would pass for one that is as it should be.
+        self.check()
         return self.changes.apply()
 
     def keep(self, home: Path) -> str:

@@ -82,7 +82,9 @@ class Session:
         Raises:
             ModelError: the model could not answer.
             SandboxBroken: the sandbox failed.
+            Refused: the folder is not there any more.
         """
+        self.ground.check()
         conversation = self.conversation = self.conversation or self._begin()
         self.stop = "interrupted"
         try:
@@ -140,8 +142,10 @@ class Session:
         return Conversation(self.agent, self.store, episode, self.listen, self.config.limits)
 
     async def _finish(self) -> None:
-        await self.agent.context.memory.close()
-        self._end()
+        try:
+            await self.agent.context.memory.close()
+        finally:
+            self._end()
 
     def _end(self) -> None:
         """End the episode on disk."""

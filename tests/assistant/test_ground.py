@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,6 +125,19 @@ def test_what_was_changed_in_a_copy_is_kept_where_nobody_reads_the_answer(
     assert "Traceback" not in done.stderr
     (kept,) = (tmp_path / "home" / "unapplied").iterdir()
     assert "+new" in (kept / "changes.patch").read_text()
+
+
+def test_a_folder_that_is_gone_is_told_in_a_sentence(project: Path, tmp_path: Path) -> None:
+    with ModelServer(events, EDIT) as server:
+        arguments = ("--model", "openai:test", "--mode", "auto", "--isolate")
+        terminal = Terminal(project, tmp_path, *arguments, **served(server.url))
+        terminal.sees("a copy")
+        shutil.rmtree(project)
+        for line in ("go", "/apply"):
+            terminal.types(f"{line}\r")
+            terminal.sees("is not there any more")
+        assert terminal.leaves() == 0
+        assert server.requests == []
 
 
 def test_there_is_nothing_to_apply_in_the_folder_itself(project: Path, tmp_path: Path) -> None:
