@@ -117,6 +117,9 @@ def summary(observation: Observation, most: int = 100) -> str:
     first = observation.name in _FIRST
     if observation.ok and not status and not first and len(lines) > 1:
         return f"{len(lines)} lines"
+    # Refused connections were told when they happened.
+    while status and lines and lines[-1].startswith("[No connection"):
+        lines.pop()
     # The last line of a command's output says how it went; the first line of an error does.
     said = (lines[-1] if status and not first else lines[0]).strip() if lines else ""
     # How to see what was cut is said for the model.

@@ -14,6 +14,7 @@ from assistant.driver import Driver, Say, open_driver
 from assistant.ground import Ground
 from assistant.terms import Terms
 from assistant.toolbox import Toolbox
+from tools.terminal import ShellState
 from tools.tool import Ask, Context, nobody
 
 
@@ -70,6 +71,10 @@ class Session:
         toolbox = Toolbox(config.chat.tools, ground.web, say)
         agent = Agent(driver.model, toolbox.tools(driver.model), context, config.chat.mode)
         past = _last_steps(config.home, terms.root, store) if resume else ()
+        # What the shell kept went with the sandbox of then; the model is told so once it matters.
+        context.memory.of(ShellState).kept = any(
+            step.message.get("name") == "shell" for step in past
+        )
         if resume:
             say(_recap(past))
         if ground.alarm:

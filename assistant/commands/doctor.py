@@ -9,7 +9,9 @@ examples:
 
 import asyncio
 import json
+import shutil
 import sys
+import textwrap
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
@@ -17,6 +19,9 @@ from assistant.config import Config
 from assistant.doctor import Finding, examine
 from assistant.style import Look, Style
 from assistant.untrusted import neutral
+
+_COLUMN = 28
+"""Where what is said of a part begins."""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -29,7 +34,8 @@ def run(options: Namespace, config: Config) -> int:
     findings = asyncio.run(examine(config))
     style = Style.of(sys.stdout)
     for finding in findings:
-        text = json.dumps(asdict(finding)) if options.json else _line(finding, style)
+        told = asdict(finding) | {"part": finding.part.strip()}
+        text = json.dumps(told) if options.json else _line(finding, style)
         sys.stdout.write(text + "\n")
     return 1 if any(finding.failed for finding in findings) else 0
 
@@ -38,4 +44,13 @@ def _line(finding: Finding, style: Style) -> str:
     look: Look = "green" if finding.state == "ok" else "red" if finding.failed else "yellow"
     mend = f" -> {finding.mend}" if finding.mend and finding.state != "ok" else ""
     state = style(f"{finding.state:<8}", look)
-    return f"{finding.part:<18} {state} {neutral(finding.about)}{style(mend, 'dim')}"
+    return f"{finding.part:<18} {state} {_folded(neutral(finding.about))}{style(mend, 'dim')}"
+
+
+def _folded(about: str) -> str:
+    """In a terminal a long text continues below its beginning."""
+    if not sys.stdout.isatty():
+        return about
+    width = max(shutil.get_terminal_size().columns - _COLUMN - 1, 20)
+    lines = textwrap.wrap(about, width, break_long_words=False, break_on_hyphens=False)
+    return ("\n" + " " * _COLUMN).join(lines)

@@ -92,7 +92,7 @@ class Stages:
         """
         path = f"{self._folder}/{number}/whole"
         if not os.path.isdir(path):
-            raise OSError(2, "it was kept by a warden that has died", "the workspace")
+            raise OSError(2, "its warden has died; start the assistant again", "the workspace")
         return path
 
     def layers(self, number: int) -> tuple[int, int]:

@@ -2,11 +2,12 @@ import json
 import subprocess
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from assistant import doctor
 from assistant.config import Config, Network, Sandbox
-from tests.assistant.terminal import COMMAND, clean_environment
+from tests.assistant.terminal import COMMAND, Terminal, clean_environment
 
 
 async def findings(home: Path) -> dict[str, doctor.Finding]:
@@ -70,5 +71,16 @@ def test_the_exit_code_says_whether_all_is_well(tmp_path: Path) -> None:
     )
     assert done.returncode == 1, done.stderr
     rows = {row["part"]: row for row in map(json.loads, done.stdout.splitlines())}
+    assert {"bubblewrap", "docker", "landlock"} < set(rows)
     assert rows["home"]["state"] == "broken"
     assert rows["home"]["mend"]
+
+
+def test_a_narrow_terminal_breaks_no_words(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, tmp_path / "home", "doctor")
+    terminal.child.setwinsize(40, 60)
+    terminal.child.expect(pexpect.EOF)
+    assert terminal.child.before is not None
+    lines = terminal.child.before.splitlines()
+    assert any(line.startswith(" " * 28) for line in lines)
+    assert all(len(line) < 60 or " " not in line[28:] for line in lines if "->" not in line)

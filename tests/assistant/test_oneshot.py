@@ -100,3 +100,16 @@ def test_ctrl_c_is_130_and_what_was_said_is_kept(tmp_path: Path) -> None:
     (episode,) = store.episodes()
     store.close()
     assert (episode.stop, episode.messages[-1]["content"]) == ("interrupted", "hello")
+
+
+def test_who_goes_on_is_told_that_the_shell_begins_anew(tmp_path: Path) -> None:
+    def shell(command: str) -> Reply:
+        return Reply("", [{"name": "shell", "arguments": {"command": command}}])
+
+    replies = [shell("cd /tmp"), Reply("Done."), shell("pwd"), shell("pwd"), Reply("Done.")]
+    with ModelServer(events, replies) as server:
+        run(server, tmp_path, "--mode", "auto", text="go")
+        run(server, tmp_path, "--mode", "auto", "--continue", text="go on")
+        told = [str(server.requests[n]["messages"][-1]["content"]) for n in (1, 3, 4)]
+    assert ["begins anew" in text for text in told] == [False, True, False]
+    assert "/workspace\n" in told[2]

@@ -60,6 +60,8 @@ def test_each_tool_is_summed_up_by_what_a_person_wants_to_know() -> None:
     )
     news = Observation("1", "read_job", "Job 1 is running.\ntick 1\ntick 2")
     assert summary(news) == "Job 1 is running."
+    refused = "it failed\n[No connection to a:443: it is not allowed.]\n[exit code 1]"
+    assert summary(Observation("1", "shell", refused)) == "exit code 1 · it failed"
     steps = "[x] 1. look\n[>] 2. fix it. Now\n[ ] 3. test"
     assert summary(Observation("1", "plan", steps)) == "1 of 3 done, now: fix it. Now"
     assert summary(Observation("1", "plan", "[x] 1. look")) == "1 of 1 done"
