@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from sandbox.completed import Completed
-from sandbox.conversation import Conversation, Job, finished
+from sandbox.conversation import Conversation, finished
+from sandbox.job import Job
 
 
 class Started:

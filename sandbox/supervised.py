@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from sandbox.completed import Completed
-from sandbox.conversation import Conversation, End, Job, finished
+from sandbox.conversation import Conversation, finished
 from sandbox.disk import filled
+from sandbox.job import End, Job
 from sandbox.launch import Launch
 from sandbox.lent.frames import KEPT, LONGEST, MERGED, WITH_INPUT, Order
 from sandbox.limits import Limits
@@ -48,7 +49,6 @@ class Supervised:
         self.name = launch.name
         self.workdir = launch.workdir
         self.python = launch.python
-        self.base = launch.base
         self.base = launch.base
         self.lent = launch.lent
         self.programs = _programs(launch)
@@ -109,12 +109,15 @@ class Supervised:
             await finished(self._close(self._conversation))
 
     async def _close(self, starting: asyncio.Task[Conversation]) -> None:
-        try:
+        conversation = None
+        # Whoever waited for one that did not start was told why.
+        with contextlib.suppress(Exception, asyncio.CancelledError):
             conversation = await starting
-        except (SandboxBroken, asyncio.CancelledError):
-            return
-        await conversation.end(_CLOSED)
-        await asyncio.to_thread(self._tidy, True)
+        try:
+            if conversation:
+                await conversation.end(_CLOSED)
+        finally:
+            await asyncio.to_thread(self._tidy, True)
 
     def _order(
         self,
@@ -212,12 +215,11 @@ class Supervised:
             killed = too_much
         elif end.exit_code in _TOO_LARGE:
             killed = f"a file of more than {self.limits.file_mb} MB"
-        elif memory:
-            job.err += f"\n[a process was killed: {too_much}]\n".encode()
+        note = f"\n[a process was killed: {too_much}]\n" if memory and not killed else ""
         return Completed(
             end.exit_code,
             job.out.decode(errors="replace"),
-            job.err.decode(errors="replace"),
+            job.err.decode(errors="replace") + note,
             job.seconds,
             timed_out,
             end.cut,

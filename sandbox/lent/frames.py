@@ -9,7 +9,7 @@ from struct import Struct
 from struct import error as StructError
 
 SETTINGS = 1
-"""First of all. Payload: `pack_settings`."""
+"""First of all. Payload: `settings.pack`."""
 START = 2
 """Begin a job. Payload: `Order.pack`."""
 INPUT = 3

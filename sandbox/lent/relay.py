@@ -1,7 +1,7 @@
 """Inside a sandbox: listens on 127.0.0.1 and passes every connection on to a unix socket.
 
-It judges nothing: the proxy at the other end does. The supervisor listens with `listen`, then runs
-a `Relay` in a child; alone it is `python -I -S relay.py /run/proxy.sock 3128`, and tells its port.
+It judges nothing: the proxy at the other end does. The supervisor holds the port and starts it as
+`python -I -S relay.py /run/proxy.sock 7`, where 7 is the descriptor of the socket that listens.
 """
 
 import contextlib
@@ -139,21 +139,7 @@ class Relay:
             self.waiting.register(end, events, pair)
 
 
-def listen(port: int) -> socket.socket:
-    """A socket that takes connections of this machine's own; 0 is any port.
-
-    Raises:
-        OSError: the port is taken.
-    """
-    listener = socket.socket(socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
-    listener.listen(MOST)
-    listener.setblocking(False)
-    return listener
-
-
 if __name__ == "__main__":
-    ours = listen(int(sys.argv[2]))
-    print(ours.getsockname()[1], flush=True)  # noqa: T201 - whoever started us waits for it
+    ours = socket.socket(fileno=int(sys.argv[2]))
+    ours.setblocking(False)
     Relay(ours, sys.argv[1]).run()

@@ -14,7 +14,7 @@ from sandbox.lent import frames, kernel, settings
 from sandbox.lent.brood import Brood, kill
 from sandbox.lent.frames import Decoder, Order, frame
 from sandbox.lent.job import Job, NotRunnable
-from sandbox.lent.network import start_relay
+from sandbox.lent.network import listen, start_relay
 
 _PIECE = 2**18
 _WATCH = 0.1
@@ -40,6 +40,7 @@ class Supervisor:
         self._poll = select.poll()
         self._readers: dict[int, Job] = {}
         self._writers: dict[int, Job] = {}
+        self._listener = -1
         self._children = kernel.hold_signals()
         self._oom = _own_oom_file()
         self._oom_score = os.pread(self._oom, 16, 0) if self._oom >= 0 else b""
@@ -74,6 +75,8 @@ class Supervisor:
         elif file == self._children:
             os.read(file, 4096)
             self._brood.reap()
+            if self._jobs:
+                self._connect()
         elif file in self._readers:
             self._read(self._readers[file], file)
         elif file in self._writers:
@@ -164,10 +167,11 @@ class Supervisor:
         self._say(frames.FAILED, number, bytes((code,)) + f"{name}: {reason}\n".encode())
 
     def _connect(self) -> None:
-        """Have the relay run, again if somebody killed it; without it there is no network."""
+        """Have the relay run, again if somebody killed it; meanwhile connections wait."""
         if self._settings.proxy and not self._brood.relay:
             try:
-                self._brood.relay = start_relay(self._settings.proxy)
+                self._listener = listen() if self._listener < 0 else self._listener
+                self._brood.relay = start_relay(self._settings.proxy, self._listener)
             except OSError:
                 self._brood.relay = 0
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -33,13 +34,14 @@ async def network(host: Listener) -> AsyncIterator[Network]:
 @pytest.fixture
 async def relay(network: Network) -> AsyncIterator[int]:
     """Its port."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", "-S", RELAY, network.socket, "0", stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout
-    yield int(await process.stdout.readline())
-    process.kill()
-    await process.communicate()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        number = listener.fileno()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-I", "-S", RELAY, network.socket, str(number), pass_fds=[number]
+        )
+        yield int(listener.getsockname()[1])
+        process.kill()
+        await process.wait()
 
 
 async def fetched(relay: int, *urls: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Commands through a supervisor, without any sandbox around it: what holds for every backend."""
 
 import asyncio
+import errno
 import os
 import random
 import time
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from sandbox.backend import open_sandbox
 from sandbox.bare import Bare
+from sandbox.launch import Channel
 from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox, SandboxBroken
 from sandbox.supervised import Supervised
@@ -455,3 +457,16 @@ async def test_threads_of_children_leave_no_zombie(bare: Supervised) -> None:
     ended = await bare.run(["ps", "-o", "stat=", "--ppid", "0"])
     assert "Z" not in (await bare.run(["sh", "-c", "ps -o stat= --ppid $PPID"])).stdout
     assert "Z" not in ended.stdout
+
+
+async def test_no_room_is_no_failed_command_and_the_workspace_is_tidied(tmp_path: Path) -> None:
+    class Full(Bare):
+        async def start(self) -> Channel:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    tidied: list[bool] = []
+    sandbox = Supervised(tmp_path, Full(tmp_path, _LIMITS), _LIMITS, tidy=tidied.append)
+    with pytest.raises(SandboxBroken, match="Too many open files"):
+        await sandbox.run(["true"])
+    await sandbox.close()
+    assert tidied == [True]
