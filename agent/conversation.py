@@ -9,7 +9,7 @@ from typing import Any
 from agent.agent import Agent
 from agent.episode import Episode, Step
 from agent.limits import EpisodeLimits, Limited, LimitReached
-from agent.message import Message, calls, observed, system, user, whole
+from agent.message import Message, observed, system, unanswered, user, whole
 from agent.model import ContextFull, Event
 from agent.prompt import system_prompt
 from agent.store import Store
@@ -90,13 +90,12 @@ class Conversation:
 
         limited = Limited(self.agent.model, self.limits)
         graph = build(self.agent, limited, self._record, self.listen)
-        state: Any = {"messages": self.episode.messages, "denied": {}, "stop": ""}
+        state: Any = {"messages": self.episode.messages, "denied": {}, "final": "", "stop": ""}
         while True:
             state = await graph.ainvoke(state, CONFIG, durability="exit")
             if "__interrupt__" not in state:
                 return str(state["stop"])
-            waiting: list[str] = state["__interrupt__"][0].value
-            asked = [call for call in calls(self.episode.messages[-1]) if call.id in waiting]
+            asked = unanswered(self.episode.messages)[:1]
             # Pairs, since LangGraph takes a mapping for answers to several interrupts.
             state = Command(resume=list((await decide(asked)).items()))
 
@@ -115,10 +114,6 @@ class Conversation:
 
     def _answer_open_calls(self) -> None:
         """Providers refuse a history in which a call has no result."""
-        messages = self.episode.messages
-        done = {message.get("tool_call_id") for message in messages}
-        last = next((m for m in reversed(messages) if m["role"] == "assistant"), None)
-        for call in calls(last) if last else []:
-            if call.id not in done:
-                ended = Observation(call.id, call.name, "Interrupted before it ended.", ok=False)
-                self._record(Step(observed(ended)))
+        for call in unanswered(self.episode.messages):
+            ended = Observation(call.id, call.name, "Interrupted before it ended.", ok=False)
+            self._record(Step(observed(ended)))

@@ -12,7 +12,7 @@ from langgraph.types import interrupt
 
 from agent.agent import Agent
 from agent.episode import Step
-from agent.message import Message, assistant, calls, observed, user
+from agent.message import Message, assistant, observed, unanswered, user
 from agent.model import Event, Model, Text, answer
 from tools.call import Observation, ToolCall
 from tools.tool import execute
@@ -25,7 +25,8 @@ class State(TypedDict):
     """What flows through the graph. Messages are only ever appended."""
 
     messages: Annotated[list[Message], operator.add]
-    denied: dict[str, str]  # call id -> the user's reason, for the calls that await `act`
+    denied: dict[str, str]  # call id -> the user's reason, for the call that awaits `act`
+    final: str  # the answer with which a call of this turn has ended it
     stop: str
 
 
@@ -47,32 +48,33 @@ def build(agent: Agent, model: Model, record: Record, listen: Listen) -> Graph:
         return {"messages": messages, "stop": reply.stop}
 
     def approve(state: State) -> dict[str, Any]:
-        waiting = [call.id for call in calls(state["messages"][-1]) if agent.must_ask(call)]
-        return {"denied": dict(interrupt(waiting)) if waiting else {}}
+        # One call at a time: who is asked is shown what it does after all that came before it.
+        call = unanswered(state["messages"])[0]
+        return {"denied": dict(interrupt(call.id)) if agent.must_ask(call) else {}}
 
     async def act(state: State) -> dict[str, Any]:
-        messages, final = list[Message](), ""
-        for call in calls(state["messages"][-1]):
-            began = time.monotonic()
-            result = await _result(agent, call, state["denied"].get(call.id))
-            listen(result)
-            messages.append(record(Step(observed(result), seconds=time.monotonic() - began)))
-            final = result.final or final
-        if final:
+        call, *others = unanswered(state["messages"])
+        began = time.monotonic()
+        result = await _result(agent, call, state["denied"].get(call.id))
+        listen(result)
+        messages = [record(Step(observed(result), seconds=time.monotonic() - began))]
+        final = result.final or state["final"]
+        if final and not others:
             listen(Text(final))
             # Said for the model: it must not learn to say again what it gave to the tool.
             messages.append(record(Step(assistant(final), trained=False)))
-        return {"messages": messages, "stop": "end"}
+        return {"messages": messages, "final": final, "stop": "end"}
 
     def after(state: State) -> str:
-        last = state["messages"][-1]
-        return "think" if last["role"] != "assistant" else "approve" if calls(last) else END
+        if unanswered(state["messages"]):
+            return "approve"
+        return END if state["messages"][-1]["role"] == "assistant" else "think"
 
     graph = StateGraph(State)
     graph.add_node(think).add_node(approve).add_node(act)
     graph.add_edge(START, "think").add_edge("approve", "act")
     graph.add_conditional_edges("think", after, ["think", "approve", END])
-    graph.add_conditional_edges("act", after, ["think", END])
+    graph.add_conditional_edges("act", after, ["think", "approve", END])
     return graph.compile(checkpointer=InMemorySaver())
 
 

@@ -6,6 +6,7 @@ on. Adapters of other protocols convert at their edge.
 
 import json
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Literal, NotRequired, TypedDict
 
 from tools.call import JSON, Observation, ToolCall
@@ -88,3 +89,13 @@ def calls(message: Message) -> list[ToolCall]:
         ToolCall(entry["id"], entry["function"]["name"], entry["function"]["arguments"])
         for entry in message.get("tool_calls", [])
     ]
+
+
+def unanswered(messages: Sequence[Message]) -> list[ToolCall]:
+    """The calls of the last answer that have no result yet, in order."""
+    after = list(takewhile(lambda message: message["role"] != "assistant", reversed(messages)))
+    if len(after) == len(messages):
+        return []
+    # Counted, since models give two calls the same id.
+    results = sum(message["role"] == "tool" for message in after)
+    return calls(messages[-1 - len(after)])[results:]

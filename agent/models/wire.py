@@ -53,7 +53,7 @@ class Service:
             ModelError: the last failure.
         """
         # Inside a response the transport's errors come through the SDK as they are.
-        from httpx2 import TransportError  # noqa: PLC0415
+        from httpx2 import TransportError
 
         broken = (failure, TransportError, Cut, json.JSONDecodeError, UnicodeDecodeError)
         for number in range(self.retries + 1):

@@ -86,6 +86,23 @@ async def test_a_denied_call_does_not_run_and_the_reason_reaches_the_model(tmp_p
     await end(conversation)
 
 
+async def test_who_is_asked_sees_what_the_calls_before_have_done(tmp_path: Path) -> None:
+    # Both calls with one id, as some models give them.
+    script = [reply("", WRITE, replace(WRITE, arguments={"path": "b", "content": ""})), reply("")]
+    conversation, _ = await talk(tmp_path, script)
+    seen: list[tuple[object, bool]] = []
+
+    async def look(waiting: Sequence[ToolCall]) -> dict[str, str]:
+        (call,) = waiting
+        seen.append((call.arguments["path"], (tmp_path / "work/a.txt").exists()))
+        return {} if call.arguments["path"] == "a.txt" else {call.id: "no"}
+
+    assert await conversation.ask("Write both.", look) == "end"
+    assert seen == [("a.txt", False), ("b", True)]
+    assert not (tmp_path / "work/b").exists()
+    await end(conversation)
+
+
 @pytest.mark.parametrize(("mode", "waits"), [("ask", True), ("edits", False), ("auto", False)])
 async def test_where_nobody_can_be_asked_what_waits_is_denied(
     tmp_path: Path, mode: Mode, waits: bool
