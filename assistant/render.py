@@ -87,6 +87,8 @@ class Renderer:
 
     def _observed(self, observation: Observation) -> None:
         call = self._open.pop(observation.call_id, None)
+        if observation.final:
+            return  # The answer itself comes next.
         mark = self._style("✓", "green") if _well(observation) else self._style("✗", "red")
         what = headline(call) if call else observation.name
         self._line(f"{mark} {what} {self._style('· ' + summary(observation), 'dim')}")

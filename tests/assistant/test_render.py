@@ -77,6 +77,13 @@ def test_a_call_is_named_by_what_it_is_about() -> None:
     assert headline(ToolCall("1", "read_job", {"job": 0})) == "read_job 0"
 
 
+def test_the_call_that_ends_a_turn_leaves_only_its_answer() -> None:
+    call = ToolCall("1", "finish", {"answer": "Done."})
+    ended = Observation("1", "finish", "The turn ends.", final="Done.")
+    text, renderer = shown(call, ended, Text("Done."), Stop("end"))
+    assert (text, renderer.tail) == ("Done.\n", "")
+
+
 def test_notes_in_brackets_are_no_failures() -> None:
     for text in ("[no matches]", "Job 1 is running.\n[no new output]", "1 failed\n[whatever]"):
         assert shown(READ, Observation(READ.id, "read_file", text))[0].startswith("✓")
