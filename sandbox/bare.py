@@ -5,7 +5,9 @@ command leaves running is killed. Everything else is open: files, network, other
 """
 
 import asyncio
+import contextlib
 import os
+import signal
 import socket
 import sys
 import sysconfig
@@ -14,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.conversation import finished
-from sandbox.launch import Channel, supervisor
+from sandbox.launch import Channel, entry
 from sandbox.limits import Limits
 from sandbox.sandbox import SandboxBroken
 
@@ -86,11 +88,18 @@ class Bare:
             raise
 
 
+def _kill_children(pid: int) -> None:
+    """Of the keeper that is the supervisor; the rest it sees to itself."""
+    with contextlib.suppress(OSError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
+            os.kill(int(child), signal.SIGKILL)
+
+
 async def _spawn(lent: str) -> Channel:
     ours, theirs = socket.socketpair()
     try:
         process = await asyncio.create_subprocess_exec(
-            *supervisor(os.path.realpath(sys.executable), lent),
+            *entry(os.path.realpath(sys.executable), lent, "keeper"),
             stdin=theirs.fileno(),
             stdout=theirs.fileno(),
             env={},
@@ -106,11 +115,12 @@ async def _spawn(lent: str) -> Channel:
 
     async def end() -> None:
         writer.close()
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        for kill in (lambda: _kill_children(process.pid), process.kill):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE):
+                    await process.wait()
+                return
+            kill()
+        await process.wait()
 
     return Channel(reader, writer, end)

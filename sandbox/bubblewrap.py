@@ -3,8 +3,8 @@
 Holds: no network but the proxy's socket, no files but the system (read-only) and the workspace, no
 environment but what is given, no capabilities, limits on memory, processes, processors and file
 size, and a filter of system calls. Started by root it runs as somebody else, where the file system
-of the workspace can show its files under other owners. Does not hold: the size of a workspace that
-is the user's own folder is not limited.
+of the workspace can show its files under other owners. Does not hold: where the workspace is the
+user's own folder its size is watched and not limited (`sandbox.disk`).
 """
 
 import asyncio
@@ -102,7 +102,7 @@ class Bubblewrap:
         """The whole command line, and what of the workspace it takes from below `place`."""
         bound, shows = mounts.workspace(self.root, self.readonly, place)
         machine = [
-            *mounts.system(),
+            *mounts.system(self.limits.memory_mb),
             *mounts.programs(self.ripgrep),
             *self.interpreter.mounts,
         ]

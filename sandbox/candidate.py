@@ -1,5 +1,6 @@
 """The copy of a workspace that is judged: filled from it, with the tests as they have to be."""
 
+import contextlib
 import os
 import shutil
 import stat
@@ -114,12 +115,17 @@ def _compare(copy: Path, path: str, data: bytes) -> None:
 
 
 def _steering(copy: Path) -> Iterator[str]:
-    """Relative paths of what could steer a run; nothing is followed or looked into."""
-    for folder, folders, files in os.walk(copy, topdown=True):
-        for item in (*folders, *files):
-            relative = str(Path(folder, item).relative_to(copy))
-            if steers(relative):
-                yield relative
+    """Relative paths of what could steer a run; no link is followed, no folder too deep."""
+    pending = [""]
+    while pending:
+        here = pending.pop()
+        with contextlib.suppress(OSError), os.scandir(copy / here) as found:
+            for entry in found:
+                relative = f"{here}/{entry.name}".lstrip("/")
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(relative)
+                if steers(relative):
+                    yield relative
 
 
 def _remove(path: Path, needed: bool) -> None:

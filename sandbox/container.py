@@ -134,11 +134,12 @@ class Container:
         """Folders in memory; what an image declares as a volume would be on the engine's disk."""
         user, group = self._user()
         options = "rw,exec,nosuid,nodev"
+        size = self.plan.limits.memory_mb * 1024 // 32  # As `mounts.system` has it.
         late = (WORKDIR, "/run") if self._brought else ()
         return {
-            **dict.fromkeys(self.plan.image.volumes, f"{options},size=64m,mode=1777"),
-            "/tmp": f"{options},size=256m,mode=1777",  # noqa: S108
-            HOME: f"{options},size=64m,mode=0700,uid={user},gid={group}",
+            **dict.fromkeys(self.plan.image.volumes, f"{options},size={size}k,mode=1777"),
+            "/tmp": f"{options},size={4 * size}k,mode=1777",  # noqa: S108
+            HOME: f"{options},size={size}k,mode=0700,uid={user},gid={group}",
             **dict.fromkeys(late, f"{options},size=1m,mode=0755"),
         }
 
@@ -200,7 +201,7 @@ def _host(plan: Plan, scratch: dict[str, str], mounts: "list[Mount]") -> dict[st
         "mem_limit": memory,
         "memswap_limit": memory,
         "nano_cpus": round(plan.limits.cpus * 10**9) or None,
-        "shm_size": 64 * 2**20,
+        "shm_size": plan.limits.memory_mb * 2**20 // 32,
         "tmpfs": scratch,
         "mounts": mounts,
         "log_config": {"Type": "none", "Config": {}},

@@ -4,7 +4,7 @@ Holds: no network, a read-only root, no capabilities, no new privileges, our fil
 calls, limits on memory, processes and processors, and a user that is not root. The container's
 first process is the supervisor and the attached streams are its channel: it ends with them, and
 the container with it. Does not hold: whoever may talk to the engine is root on the machine; and
-the size of a workspace that is the user's own folder is not limited.
+where the workspace is the user's own folder its size is watched and not limited (`sandbox.disk`).
 """
 
 import asyncio

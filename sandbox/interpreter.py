@@ -18,6 +18,8 @@ LENT = "/opt/lent"
 GRAMMARS = "/opt/symbols"
 """Where tree-sitter and its grammars are inside."""
 _GRAMMARS = ("", "-c", "-cpp", "-go", "-java", "-javascript", "-python", "-rust", "-typescript")
+_LARGEST = 2**16
+"""Characters of a `pyvenv.cfg` that are read: the workspace is untrusted."""
 _LENT_DISTRIBUTIONS = ("pytest", "pluggy", "iniconfig", "packaging", "pygments")
 
 
@@ -95,7 +97,8 @@ def _project_prefix(venv: Path, named: Path) -> Path | None:
     configuration = venv / "pyvenv.cfg"
     if not configuration.is_file():
         return None
-    lines = configuration.read_text(encoding="utf-8", errors="replace").splitlines()
+    with configuration.open(encoding="utf-8", errors="replace") as file:
+        lines = file.read(_LARGEST).splitlines()
     settings = {
         key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)
     }

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sandbox.interpreter import GRAMMARS, grammars
+from sandbox.limits import Limits
 from sandbox.protected import EMPTY, parts
 
 WORKDIR = "/workspace"
@@ -29,8 +30,11 @@ _ISOLATION = (
 _MB = 2**20
 
 
-def system() -> tuple[str, ...]:
-    """Namespaces, the read-only system, /proc, /dev and private temporary folders."""
+def system(memory_mb: int = Limits.memory_mb) -> tuple[str, ...]:
+    """Namespaces, the read-only system, /proc, /dev and private temporary folders.
+
+    What is in those counts as memory, of which they can take a fifth.
+    """
     arguments: list[str] = [*_ISOLATION, "--ro-bind", "/usr", "/usr"]
     for top in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
         path = Path("/", top)
@@ -48,8 +52,8 @@ def system() -> tuple[str, ...]:
         # Started as root we are root to the kernel, so without this sysctls could be written.
         arguments += ["--ro-bind-try", f"/proc/{entry}", f"/proc/{entry}"]
     arguments += ["--dev", "/dev", "--dir", "/run", "--dir", "/var"]
-    for folder, mode, size in (("/tmp", "1777", 256), ("/dev/shm", "1777", 64), (HOME, "0700", 64)):  # noqa: S108
-        arguments += ["--size", str(size * _MB), "--perms", mode, "--tmpfs", folder]
+    for folder, mode, part in (("/tmp", "1777", 8), ("/dev/shm", "1777", 32), (HOME, "0700", 32)):  # noqa: S108
+        arguments += ["--size", str(memory_mb * _MB // part), "--perms", mode, "--tmpfs", folder]
     return (*arguments, "--symlink", "../tmp", "/var/tmp")  # noqa: S108
 
 

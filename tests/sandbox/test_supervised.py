@@ -459,6 +459,23 @@ async def test_threads_of_children_leave_no_zombie(bare: Supervised) -> None:
     assert "Z" not in ended.stdout
 
 
+@pytest.mark.parametrize("signal", ["KILL", "STOP"])
+async def test_nothing_is_left_of_a_supervisor_that_is_killed(
+    bare: Supervised, signal: str
+) -> None:
+    mark = _mark(40)
+    script = (
+        f"setsid sh -c '(sleep {mark} &); sleep {mark}' & sleep 0.3; "
+        f"kill -{signal} $PPID; sleep {mark}"
+    )
+    process = await bare.start(["sh", "-c", script])
+    await asyncio.sleep(1)
+    await bare.close()
+    with pytest.raises(SandboxBroken):
+        await process.wait()
+    await _until(mark, 0)
+
+
 async def test_no_room_is_no_failed_command_and_the_workspace_is_tidied(tmp_path: Path) -> None:
     class Full(Bare):
         async def start(self) -> Channel:

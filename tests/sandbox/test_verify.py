@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -397,3 +398,10 @@ async def test_very_deep_folders_are_a_fail(tmp_path: Path) -> None:
         delete(tmp_path / "d")
     assert verdict.outcome == "fail"
     assert "within each other" in verdict.failures[0]
+
+
+async def test_folders_that_a_check_itself_makes_too_deep() -> None:
+    deep = "import os\nfor _ in range(1900): os.mkdir('d'); os.chdir('d')"
+    lines = (("{python}", "-c", deep), *_CHECK.commands)
+    verdict = await _judged({"solution.py": _RIGHT}, replace(_CHECK, commands=lines))
+    assert verdict.outcome == "pass", verdict.failures
