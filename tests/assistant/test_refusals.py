@@ -73,7 +73,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         (["episodes", "show", "none"], ["none", "episodes list"]),
         (["retrain", "--set", "recipe.rank=0"], ["recipe", "rank"]),
         (["-p", "hello", "--allow", "*"], ["'*'", "docs.python.org"]),
-        (["-p", "hello", "--allow", "https://x.org/"], ["https://x.org/", "docs.python.org"]),
+        (["-p", "hello", "--allow", "https://x.org/"], ["https://x.org/", "alone: x.org"]),
         (["-p", "hello", "--set", "network.allow=a b"], ["'a b'"]),
         (["-p", "hello", "--set", "web.search=goggle"], ["goggle", "ddgs"]),
         (["-p", "hello", "--set", "web.search=brave"], ["BRAVE_API_KEY"]),
