@@ -17,7 +17,8 @@ class Completed:
     truncated: bool = False
     """Output was cut to `Limits.output_bytes` on one of the two streams."""
     peak_mb: float = 0.0
-    """Memory of its largest process; 0 where nobody measured it."""
+    """Memory of its largest process; never less than the supervisor's own, 6 to 10, which is what
+    the kernel counts for it before it becomes the command. 0 where nobody measured it."""
     killed: str = ""
     """Which limit killed it, in words for a model: `more than 2048 MB of memory`; mostly empty."""
     refused: tuple[str, ...] = ()

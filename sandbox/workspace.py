@@ -190,12 +190,13 @@ def in_place(root: Path) -> Workspace:
 
 
 def _git(repo: Path, *arguments: str) -> None:
-    """Run git without the repository's hooks.
+    """Run git without the hooks and the monitor that the repository names.
 
     Raises:
         Refused: it failed.
     """
-    line = ["git", "-c", "core.hooksPath=/dev/null", "-C", str(repo), *arguments]
+    safe = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
+    line = ["git", *safe, "-C", str(repo), *arguments]
     try:
         subprocess.run(line, check=True, capture_output=True, stdin=subprocess.DEVNULL)
     except FileNotFoundError as error:

@@ -106,3 +106,10 @@ def test_a_pipe_as_configuration_does_not_hang(project: Path) -> None:
     configuration.unlink()
     subprocess.run(["mkfifo", configuration], check=True)
     assert resolve(project, "/workspace").python == "/opt/bin/python3"
+
+
+def test_a_configuration_without_end_is_not_read_whole(tmp_path: Path) -> None:
+    (tmp_path / ".venv").mkdir()
+    with (tmp_path / ".venv/pyvenv.cfg").open("w") as file:
+        file.truncate(2**40)
+    assert resolve(tmp_path, "/workspace").python == "/opt/bin/python3"

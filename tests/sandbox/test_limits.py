@@ -172,3 +172,13 @@ async def test_cancelling_kills_everything(sandbox: Sandbox) -> None:
 async def test_a_command_that_does_not_read_its_input(sandbox: Sandbox) -> None:
     completed = await sandbox.run(["sh", "-c", "exec <&-; echo fine"], stdin=b"x" * 2**22)
     assert completed.stdout == "fine\n"
+
+
+async def test_full_folders_in_memory_leave_room_for_commands(
+    tmp_path: Path, opening: Opening
+) -> None:
+    sandbox = await opening(tmp_path, limits=Limits(memory_mb=320))
+    fill = "for f in /tmp $HOME /dev/shm; do head -c 400M /dev/zero > $f/x; done; echo full"
+    assert (await sandbox.run(["sh", "-c", fill])).stdout == "full\n"
+    assert (await sandbox.run([sandbox.python, "-c", "x = bytearray(100 * 2**20)"])).ok
+    await sandbox.close()
