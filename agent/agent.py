@@ -21,6 +21,11 @@ class Agent:
     """What the user has said yes to for the whole session, whatever the mode."""
 
     @property
+    def freedom(self) -> str:
+        """The mode and what else was granted, for the user: `edits + run`."""
+        return " + ".join((self.mode, *sorted(self.granted)))
+
+    @property
     def schemas(self) -> list[ToolSchema]:
         """The tools as the model sees them."""
         return [schema(tool) for tool in self.tools]

@@ -76,7 +76,7 @@ class Chat:
         usage, agent = self.renderer.usage, self.session.agent
         cost = "no price known" if usage.cost is None else f"${usage.cost:.2f}"
         tokens = f"{usage.input + usage.output:,} tokens"
-        place = f"{self.session.ground.label} · {agent.mode}"
+        place = f"{self.session.ground.label} · {agent.freedom}"
         return neutral(f"{self.session.driver.label} · {place} · {tokens} · {cost}")
 
     async def _ask(self, text: str) -> None:

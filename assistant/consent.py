@@ -20,8 +20,8 @@ async def consent(
 ) -> Mapping[str, str]:
     """Ask for each call; the reasons for those that are denied, by call id.
 
-    `a` also widens the agent's mode: to `edits` for a write, to `auto` for a command. For what
-    leaves the machine it grants only that.
+    `a` also widens what the agent may do: for a change all changes, for a command those and all
+    commands, for what leaves the machine only that.
     """
     denied: dict[str, str] = {}
     for call in waiting:
@@ -55,11 +55,12 @@ def _shown(call: ToolCall, agent: Agent, style: Style) -> str:
 def _widened(call: ToolCall, agent: Agent) -> str:
     """Ask no more for calls like this one; the line that says so."""
     effect = _effect(call, agent)
-    if effect == "net":
+    if effect != "net":
+        # A command can make any change, but a search would tell strangers what is in the files.
+        agent.mode = "edits"
+    if effect != "write":
         agent.granted.add(effect)
-        return "searching and reading the web is allowed in this session"
-    agent.mode = "edits" if effect == "write" else "auto"
-    return f"mode: {agent.mode}"
+    return f"mode: {agent.freedom} (/mode ask takes it back)"
 
 
 def _effect(call: ToolCall, agent: Agent) -> Effect:

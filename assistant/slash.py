@@ -62,7 +62,8 @@ async def _mode(desk: Desk, name: str) -> None:
         raise Refused(f"There is no mode {neutral(name)}: write /mode {'|'.join(modes)}.")
     if name:
         desk.session.agent.mode = modes[name]
-    desk.say(f"mode: {desk.session.agent.mode}")
+        desk.session.agent.granted.clear()
+    desk.say(f"mode: {desk.session.agent.freedom}")
 
 
 async def _diff(desk: Desk, _: str) -> None:

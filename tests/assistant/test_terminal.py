@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.store import Store
+from assistant.prompt import CALM
 from assistant.student import make
 from tests.assistant.terminal import Terminal, served
 from tests.servers.model_server import Fault, ModelServer, Reply
@@ -72,10 +73,14 @@ def test_no_takes_a_reason_and_always_asks_no_more(project: Path, tmp_path: Path
         Reply("", [call("shell", command="rm calc.py")]),
         Reply("", [call("shell", command="echo first")]),
         Reply("", [call("shell", command="echo second")]),
+        Reply("", [call("web_fetch", url="http://localhost:1/")]),
         Reply("All done."),
+        Reply("", [call("shell", command="echo third")]),
+        Reply("Bye."),
     ]
     with ModelServer(events, replies) as server:
-        terminal = Terminal(project, tmp_path, "--model", "openai:test", **served(server.url))
+        arguments = ("--model", "openai:test", "--allow", "localhost:1")
+        terminal = Terminal(project, tmp_path, *arguments, **served(server.url))
         terminal.types("go\r")
         terminal.sees("$ rm calc.py")
         terminal.sees("y yes")
@@ -83,8 +88,18 @@ def test_no_takes_a_reason_and_always_asks_no_more(project: Path, tmp_path: Path
         terminal.sees("$ echo first")
         terminal.sees("y yes")
         terminal.types("a")
-        terminal.sees("mode: auto")
+        terminal.sees("mode: edits + run (/mode ask takes it back)")
+        terminal.sees("→ http://localhost:1/")
+        terminal.types("n\r")
         terminal.sees("All done.")
+        terminal.types("/mode ask\r")
+        terminal.sees("mode: ask")
+        terminal.types("more\r")
+        terminal.sees("$ echo third")
+        terminal.sees("y yes")
+        time.sleep(CALM)  # What is typed sooner was meant for the line.
+        terminal.types("y")
+        terminal.sees("Bye.")
         assert terminal.leaves() == 0
         denied = server.requests[1]["messages"][-1]["content"]
         assert "did not allow this: I need it" in denied
