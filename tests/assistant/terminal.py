@@ -22,7 +22,7 @@ class Terminal:
             cwd=str(folder),
             env=clean_environment() | given,
             encoding="utf-8",
-            timeout=12,
+            timeout=60,  # Only a failure waits so long; machines may be busy.
             dimensions=(40, 120),
         )
 

@@ -93,7 +93,7 @@ def test_ctrl_c_is_130_and_what_was_said_is_kept(tmp_path: Path) -> None:
         while not server.requests:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=20)
+        _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in stderr
     store = Store(tmp_path / "episodes.db")

@@ -29,7 +29,7 @@ class Bench:
         self.interrupted += 1
 
     async def until(self, happened: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not happened():
                 await asyncio.sleep(0.01)
 
@@ -53,7 +53,7 @@ async def bench(
 
         running = asyncio.create_task(prompt.run(begin))
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await drawn.wait()
                 yield made
         finally:

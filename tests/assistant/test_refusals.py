@@ -162,5 +162,5 @@ def test_a_collection_that_is_stopped_says_how_it_goes_on(tmp_path: Path) -> Non
     assert process.stderr
     process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    assert "the same command goes on" in process.communicate(timeout=20)[1]
+    assert "the same command goes on" in process.communicate(timeout=60)[1]
     assert process.returncode == 130

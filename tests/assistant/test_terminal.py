@@ -90,6 +90,7 @@ def test_no_takes_a_reason_and_always_asks_no_more(project: Path, tmp_path: Path
         terminal.types("a")
         terminal.sees("mode: edits + run (/mode ask takes it back)")
         terminal.sees("→ http://localhost:1/")
+        terminal.sees("y yes")
         terminal.types("n\r")
         terminal.sees("All done.")
         terminal.types("/mode ask\r")
