@@ -70,6 +70,11 @@ async def test_a_command_that_was_stopped_or_killed_keeps_the_old_state(terminal
     assert await _sh(terminal, "pwd; echo $A") == f"{_here(terminal)}/sub\n1\n[exit code 0]"
 
 
+async def test_where_the_first_command_was_killed_nothing_is_lost(terminal: Context) -> None:
+    assert await _sh(terminal, "kill -9 $$") == "[killed by signal 9]"
+    assert await _sh(terminal, "pwd") == f"{_here(terminal)}\n[exit code 0]"
+
+
 async def test_a_folder_that_is_gone(terminal: Context) -> None:
     (terminal.root / "sub").mkdir()
     await _sh(terminal, "cd sub")
