@@ -48,7 +48,7 @@ def build(agent: Agent, model: Model, record: Record, listen: Listen) -> Graph:
         return {"messages": messages, "stop": reply.stop}
 
     def approve(state: State) -> dict[str, Any]:
-        # One call at a time: who is asked is shown what it does after all that came before it.
+        # One call at a time: who is asked sees what the calls before it have done.
         call = unanswered(state["messages"])[0]
         return {"denied": dict(interrupt(call.id)) if agent.must_ask(call) else {}}
 
@@ -65,17 +65,19 @@ def build(agent: Agent, model: Model, record: Record, listen: Listen) -> Graph:
             messages.append(record(Step(assistant(final), trained=False)))
         return {"messages": messages, "final": final, "stop": "end"}
 
-    def after(state: State) -> str:
-        if unanswered(state["messages"]):
-            return "approve"
-        return END if state["messages"][-1]["role"] == "assistant" else "think"
-
     graph = StateGraph(State)
     graph.add_node(think).add_node(approve).add_node(act)
     graph.add_edge(START, "think").add_edge("approve", "act")
-    graph.add_conditional_edges("think", after, ["think", "approve", END])
-    graph.add_conditional_edges("act", after, ["think", "approve", END])
+    graph.add_conditional_edges("think", _after, ["think", "approve", END])
+    graph.add_conditional_edges("act", _after, ["think", "approve", END])
     return graph.compile(checkpointer=InMemorySaver())
+
+
+def _after(state: State) -> str:
+    """The node that comes next: every call is asked for and carried out by itself."""
+    if unanswered(state["messages"]):
+        return "approve"
+    return END if state["messages"][-1]["role"] == "assistant" else "think"
 
 
 async def _result(agent: Agent, call: ToolCall, denied: str | None) -> Observation:

@@ -51,6 +51,7 @@ class Session:
             Refused: no sandbox, no such model, or a home that cannot be used.
         """
         store = Store(config.home / "episodes.db")
+        past = _last_steps(config.home, terms.root, store) if resume else ()
         ground = await Ground.open(config, terms, say)
         try:
             driver, _ = await asyncio.gather(
@@ -61,20 +62,8 @@ class Session:
         except BaseException:
             await ground.close()
             raise
-        context = Context(
-            ground.sandbox,
-            ground.workspace.root,
-            ask=ask,
-            web=ground.web,
-            readonly=ground.readonly,
-        )
-        toolbox = Toolbox(config.chat.tools, ground.web, say)
+        context, toolbox = _context(ground, ask, past), Toolbox(config.chat.tools, ground.web, say)
         agent = Agent(driver.model, toolbox.tools(driver.model), context, config.chat.mode)
-        past = _last_steps(config.home, terms.root, store) if resume else ()
-        # What the shell kept went with the sandbox of then; the model is told so once it matters.
-        context.memory.of(ShellState).kept = any(
-            step.message.get("name") == "shell" for step in past
-        )
         if resume:
             say(_recap(past))
         if ground.alarm:
@@ -157,6 +146,20 @@ class Session:
         if self.conversation:
             self.conversation.close(self.stop, self.diff())
             self.conversation = None
+
+
+def _context(ground: Ground, ask: Ask, past: tuple[Step, ...]) -> Context:
+    """What tools work on, in a conversation that goes on after `past`."""
+    context = Context(
+        ground.sandbox,
+        ground.workspace.root,
+        ask=ask,
+        web=ground.web,
+        readonly=ground.readonly,
+    )
+    # What the shell kept went with the sandbox of then; the model is told so once it matters.
+    context.memory.of(ShellState).kept = any(step.message.get("name") == "shell" for step in past)
+    return context
 
 
 def _recap(past: tuple[Step, ...]) -> str:
