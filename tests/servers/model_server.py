@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -95,10 +96,19 @@ class ModelServer:
             number = len(self.requests)
             self.requests.append(request)
             self.headers.append(headers)
-        turn = sum(message["role"] == "assistant" for message in request["messages"])
+        turn = turns(request)
         missing = Reply(f"The script has no reply {turn}.")
         reply = self.replies[turn] if turn < len(self.replies) else missing
         return number, reply, self.faults.get(number)
+
+
+def turns(request: Wire) -> int:
+    """How often the model has answered: its messages, or runs of its items."""
+    if "messages" in request:
+        return sum(message["role"] == "assistant" for message in request["messages"])
+    kinds = (item.get("role") or item["type"] for item in request["input"])
+    made = [kind in ("assistant", "reasoning", "function_call") for kind in kinds]
+    return sum(now and not before for before, now in pairwise([False, *made]))
 
 
 class _Handler(BaseHTTPRequestHandler):
