@@ -176,6 +176,6 @@ class ResponsesAnswer:
                 layout.append({"type": "function_call"})
             # Without the encrypted part it would be looked up at OpenAI, where it was not stored.
             elif item["type"] == "reasoning" and item.get("encrypted_content"):
-                given = {name: item[name] for name in _REASONING if item.get(name) is not None}
-                layout.append({"summary": []} | given)
+                given: Wire = {n: item[n] for n in _REASONING if item.get(n) is not None}
+                layout.append({"summary": list[JSON]()} | given)
         return {"openai": {"model": self._model, "layout": layout}} if layout else None

@@ -64,6 +64,8 @@ class ModelServer:
         self.faults = dict(faults or {})
         self.requests: list[Wire] = []
         self.headers: list[Mapping[str, str]] = []
+        self.peers: list[tuple[str, int]] = []
+        """Where each request came from: one address is one connection."""
         self.broken = 0
         """How many responses the client closed before their end."""
         self.lock = threading.Lock()
@@ -127,6 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.owner.peers.append(self.client_address)
         number, reply, fault = self.owner.accept(request, dict(self.headers.items()))
         if fault and fault.kind == "status":
             self._whole(fault.status, json.dumps(fault.body).encode(), fault.headers)

@@ -15,7 +15,7 @@ def events(reply: Reply, request: Wire, identity: str) -> list[bytes]:
     incomplete = reply.stop in _INCOMPLETE
     status = "incomplete" if incomplete else "completed"
     response: Wire = {"id": identity, "object": "response", "model": request["model"]}
-    started = response | {"status": "in_progress", "output": [], "usage": None}
+    started: Wire = response | {"status": "in_progress", "output": [], "usage": None}
     sent: list[Wire] = [{"type": f"response.{k}", "response": started} for k in _STARTS]
     output = _output(reply, identity, status)
     for index, item in enumerate(output):
@@ -40,8 +40,8 @@ def _output(reply: Reply, identity: str, status: str) -> list[Wire]:
         hidden = {"summary": summary, "encrypted_content": f"sealed_{identity}"}
         output.append({"id": f"rs_{identity}", "type": "reasoning"} | hidden)
     if reply.text:
-        content = [{"type": "output_text", "text": reply.text, "annotations": []}]
-        said = {"role": "assistant", "status": status, "content": content}
+        content: list[Wire] = [{"type": "output_text", "text": reply.text, "annotations": []}]
+        said: Wire = {"role": "assistant", "status": status, "content": content}
         phase = {"phase": "commentary" if reply.calls else "final_answer"}
         output.append({"id": f"msg_{identity}", "type": "message"} | said | phase)
     for number, call in enumerate(reply.calls):
@@ -55,7 +55,7 @@ def _output(reply: Reply, identity: str, status: str) -> list[Wire]:
 
 def _empty(item: Wire) -> Wire:
     """As it is announced, before its fragments."""
-    blank = {"content": [], "summary": [], "arguments": "", "status": "in_progress"}
+    blank: Wire = {"content": [], "summary": [], "arguments": "", "status": "in_progress"}
     return {name: blank.get(name, value) for name, value in item.items()}
 
 
