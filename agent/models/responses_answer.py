@@ -122,6 +122,7 @@ class ResponsesAnswer:
     def _finished(self, index: int, item: Wire) -> Iterator[Event]:
         """Take a whole item over, and pass on what no fragment brought."""
         if index in self._items:
+            # At the end everything is listed again, by some gateways without the reasoning.
             return
         self._open.pop(index, None)
         self._items[index] = item
@@ -176,6 +177,5 @@ class ResponsesAnswer:
                 layout.append({"type": "function_call"})
             # Without the encrypted part it would be looked up at OpenAI, where it was not stored.
             elif item["type"] == "reasoning" and item.get("encrypted_content"):
-                given: Wire = {n: item[n] for n in _REASONING if item.get(n) is not None}
-                layout.append({"summary": list[JSON]()} | given)
+                layout.append({n: item[n] for n in _REASONING if item.get(n) is not None})
         return {"openai": {"model": self._model, "layout": layout}} if layout else None

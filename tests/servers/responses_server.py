@@ -70,8 +70,10 @@ def _fragments(item: Wire) -> list[Wire]:
             "delta": item["summary"][0]["text"],
         }
         return [part | {"type": "response.reasoning_summary_part.added"}, part | text]
+    part: Wire = {"type": "response.content_part.added", "content_index": 0}
+    part["part"] = item["content"][0] | {"text": ""}
     kind = {"type": "response.output_text.delta", "content_index": 0}
-    return [kind | {"delta": piece} for piece in _pieces(item["content"][0]["text"], 5)]
+    return [part, *(kind | {"delta": p} for p in _pieces(item["content"][0]["text"], 5))]
 
 
 def _usage(request: Wire, output: int) -> Wire:

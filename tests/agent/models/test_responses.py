@@ -102,6 +102,15 @@ def test_what_came_in_fragments_is_not_said_again():
     assert read(delta("output_text", "Hi"), done, END) == [Text("Hi"), stop]
 
 
+def test_a_shorter_list_at_the_end_changes_nothing():
+    ended: Wire = {"status": "completed", "output": [CALL]}
+    heard = read(item("done", THOUGHT), item("done", CALL, 1), END | {"response": ended})
+    assert [event for event in heard if isinstance(event, ToolCall)] == [
+        ToolCall("a", "f", {"x": 1})
+    ]
+    assert "sealed" in str(heard[-1])
+
+
 def test_summaries_are_thinking_in_paragraphs():
     part: Wire = {"type": "response.reasoning_summary_part.added", "output_index": 0}
     heard = read(
@@ -242,8 +251,8 @@ def test_a_failure_without_a_reason():
 
 @pytest.mark.parametrize("kind", ["reset", "cut", "silence"])
 async def test_what_happens_after_the_end_does_not_matter(kind: Any):
-    # Before it: created, in progress, added, one fragment, done, completed.
-    async with served([Reply("Hi")], {0: Fault(kind, after=6)}) as (server, model):
+    # Before it: created, in progress, added, part, fragment, done, completed.
+    async with served([Reply("Hi")], {0: Fault(kind, after=7)}) as (server, model):
         server.events = and_more
         got = await answer(model, [user("x")], [])
         assert (got.message["content"], len(server.requests)) == ("Hi", 1)
