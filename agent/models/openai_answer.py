@@ -70,6 +70,9 @@ class OpenAIAnswer:
             try:
                 if not call["name"]:
                     raise ValueError("the call has no name")
+                if self._stop == "length" and call is self._calls[-1] and not call["arguments"]:
+                    # No arguments are arguments too; these are none yet.
+                    raise ValueError("the call breaks off")
                 yield ToolCall(identity, call["name"], arguments(call["arguments"]))
             except ValueError as error:
                 yield Malformed(f"{call['name']}({call['arguments']})", str(error))
