@@ -68,6 +68,23 @@ def opening(text: str, form: Format, start: int, *, bare: bool) -> int | None:
     return min((place for place in places if place >= 0), default=None)
 
 
+def begun(text: str, form: Format, *, bare: bool) -> tuple[str, int] | None:
+    """The mark of the first thing in an unfinished answer that is certainly a call.
+
+    With it the offset behind it; "" where a bare object is the call. Once it is found, more text
+    does not change it.
+    """
+    at = 0
+    while (start := opening(text, form, at, bare=bare and at == 0)) is not None:
+        mark = next((mark for mark in OPENERS[form] if text.startswith(mark, start)), "")
+        body = _before(text, start, "\n") if form == "fenced" else start + len(mark)
+        if (mark and form != "fenced") or _BARE_CALL.match(text, body):
+            return mark, body
+        # Some other object: `regions` goes on behind it, too.
+        at = max(_after(text, body, "\n```"), start + 1) if mark else len(text)
+    return None
+
+
 def regions(text: str, form: Format, kinds: Kinds) -> Iterator[Region]:
     """The places in a whole answer that are calls, or were meant to be, in order."""
     at = 0
@@ -133,8 +150,11 @@ def _mistral(text: str, start: int, kinds: Kinds) -> Region:
 
 
 # Without a mark of its own a call is known by its keys: `{"name": …}` alone is anybody's JSON.
+# Nor does it reach beyond a fence that ends.
 _BARE_CALL = re.compile(
-    r'\s*(?=.{0,400}?"name"\s*:)\{.{0,400}?"(?:arguments|parameters)"\s*:', re.DOTALL
+    r"""\s*(?=(?:(?!\n```).){0,400}?"name"\s*:)
+    \{(?:(?!\n```).){0,400}?"(?:arguments|parameters)"\s*:""",
+    re.DOTALL | re.VERBOSE,
 )
 
 

@@ -52,6 +52,8 @@ class Usage:
     cached: int = 0
     """Prompt tokens that were read from a cache instead of being evaluated."""
     cost: float | None = 0.0
+    reasoning: int = 0
+    """Output tokens that went into reasoning, where the provider tells."""
 
     def __add__(self, other: "Usage") -> "Usage":
         """The sum; an unknown price makes the sum's price unknown."""
@@ -61,6 +63,7 @@ class Usage:
             self.output + other.output,
             self.cached + other.cached,
             (self.cost or 0.0) + (other.cost or 0.0) if known else None,
+            self.reasoning + other.reasoning,
         )
 
 

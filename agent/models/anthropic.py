@@ -9,7 +9,7 @@ from agent.model import Event
 from agent.models.anthropic_answer import AnthropicAnswer
 from agent.models.anthropic_request import request
 from agent.models.settings import ModelSettings
-from agent.models.wire import Progress, Service
+from agent.models.wire import Progress, Service, comes_whole
 from tools.schema import ToolSchema
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class AnthropicModel:
         progress.opened = True
         answer = AnthropicAnswer()
         try:
-            if "json" in response.response.headers.get("content-type", ""):
+            if comes_whole(response.response.headers.get("content-type", "")):
                 for event in answer.whole(json.loads(await response.response.aread())):
                     yield event
             else:

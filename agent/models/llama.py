@@ -1,18 +1,18 @@
 """The local student: a GGUF in llama.cpp, in this process."""
 
 import asyncio
-import codecs
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import cast
 
 from agent.formats import FORMATS, Format, format_of
 from agent.message import Message
 from agent.model import ContextFull, Event, ModelError, Stop, Text, Usage
+from agent.models.llama_guard import Guard
 from agent.models.llama_runtime import Cancelled, LlamaRuntime
 from agent.models.settings import ModelSettings
 from agent.parse import Splitter
@@ -173,34 +173,41 @@ class LlamaModel:
         try:
             reused = runtime.feed(prompt, cancelled)
             written = _Written()
-            for piece in self._pieces(prompt, cancelled, written):
-                if text := splitter.feed(piece) if splitter else piece:
-                    yield Text(text)
+            with closing(Guard(runtime, form, tools)) as guard:
+                for piece in self._pieces(prompt, cancelled, written, guard):
+                    if text := splitter.feed(piece) if splitter else piece:
+                        yield Text(text)
         except Cancelled:
             return
         yield Usage(len(prompt), written.tokens, reused, 0.0)
         yield from _ending(splitter, written.ended)
 
     def _pieces(
-        self, prompt: Sequence[int], cancelled: threading.Event, written: "_Written"
+        self,
+        prompt: Sequence[int],
+        cancelled: threading.Event,
+        written: "_Written",
+        guard: Guard,
     ) -> Iterator[str]:
-        """The text of the answer, token by token as far as characters are whole."""
+        """The text of the answer, token by token as far as it is settled."""
         runtime, settings = self._runtime, self._settings
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
         # A quarter of the window at most: what comes after the answer needs room as well.
         limit = min(settings.max_tokens, runtime.size // 4, runtime.size - len(prompt))
         with runtime.chooser(settings.temperature or 0.0, settings.seed) as choose:
             while not cancelled.is_set():
-                token = choose()
+                token = choose(guard.judge)
                 written.tokens += 1
                 written.ended = runtime.ends(token)
                 if written.ended:
                     break
-                yield decoder.decode(runtime.piece(token))
+                yield guard.take(token)
                 if written.tokens >= limit:
                     break
-                runtime.extend([token])
-        yield decoder.decode(b"", final=True)
+                if guard.rewound:
+                    runtime.feed([*prompt, *guard.tokens], cancelled)
+                else:
+                    runtime.extend([token])
+        yield guard.rest()
 
 
 class _Written:

@@ -10,10 +10,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from agent.models.llama_spelling import Spelling
 from sandbox.refused import Refused
 
 _BATCH = 512
@@ -25,6 +26,10 @@ _ERROR = 4
 """llama.cpp's log level."""
 _MOST = 16_384
 """The context that is taken by default from a model trained for more: memory grows with it."""
+
+
+Judge = Callable[[int, Any], int]
+Choose = Callable[[Judge | None], int]
 
 
 class Cancelled(Exception):
@@ -63,13 +68,44 @@ class LlamaRuntime:
         """The tokens whose keys and values are in the context's memory, in order."""
         self._adapter: Any = None
 
-    def tokens(self, text: str) -> list[int]:
-        """Text as tokens, control tokens recognised; a BOS only where the vocabulary asks."""
+    @property
+    def api(self) -> Any:  # noqa: ANN401 - the bindings are mostly untyped
+        """llama.cpp's C API."""
+        return self._api
+
+    @property
+    def end(self) -> int:
+        """A token that ends a turn."""
+        return self._api.llama_vocab_eos(self._vocab)
+
+    @property
+    def vocabulary(self) -> Any:  # noqa: ANN401 - a C pointer
+        """The model's, for llama.cpp's own functions."""
+        return self._vocab
+
+    def logits(self) -> Any:  # noqa: ANN401 - numpy is imported late
+        """What the model says of every token that may come next; valid until the next one."""
+        import numpy
+
+        count = self._api.llama_vocab_n_tokens(self._vocab)
+        return numpy.ctypeslib.as_array(self._api.llama_get_logits_ith(self._context, -1), (count,))
+
+    @cached_property
+    def spelling(self) -> Spelling:
+        """Tables over the vocabulary; made when they are first asked for."""
+        count = self._api.llama_vocab_n_tokens(self._vocab)
+        return Spelling([self.piece(token) for token in range(count)])
+
+    def tokens(self, text: str, start: bool = True) -> list[int]:
+        """Text as tokens, control tokens recognised.
+
+        A BOS only where the vocabulary asks, and only at the start of a conversation.
+        """
         data = text.encode()
         room = len(data) + 2
         buffer = (self._api.llama_token * room)()
         asks = self._api.llama_vocab_get_add_bos(self._vocab)
-        bos = bool(asks and self.bos and not text.startswith(self.bos))
+        bos = bool(start and asks and self.bos and not text.startswith(self.bos))
         count = self._api.llama_tokenize(self._vocab, data, len(data), buffer, room, bos, True)
         return buffer[:count]
 
@@ -134,8 +170,11 @@ class LlamaRuntime:
         self.cells += tokens
 
     @contextmanager
-    def chooser(self, temperature: float, seed: int) -> Generator[Callable[[], int]]:
-        """A way to choose the next token; at temperature 0 the likeliest one."""
+    def chooser(self, temperature: float, seed: int) -> Generator[Choose]:
+        """A way to choose the next token; at temperature 0 the likeliest one.
+
+        What it is given has the last word: a function of the choice and of the sampler.
+        """
         api = self._api
         chain = api.llama_sampler_chain_init(api.llama_sampler_chain_default_params())
         if temperature > 0:
@@ -150,8 +189,13 @@ class LlamaRuntime:
             steps = [api.llama_sampler_init_greedy()]
         for step in steps:
             api.llama_sampler_chain_add(chain, step)
+
+        def choose(judge: Judge | None = None) -> int:
+            token = api.llama_sampler_sample(chain, self._context, -1)
+            return judge(token, chain) if judge else token
+
         try:
-            yield lambda: api.llama_sampler_sample(chain, self._context, -1)
+            yield choose
         finally:
             api.llama_sampler_free(chain)
 

@@ -9,7 +9,8 @@ from typing import Protocol, cast
 from agent.model import Model
 from agent.models.anthropic import AnthropicModel
 from agent.models.llama import LlamaModel
-from agent.models.openai import OPENAI, OpenAIModel
+from agent.models.openai import OPENAI, OpenAIModel, is_openai
+from agent.models.responses import ResponsesModel
 from agent.models.settings import Endpoint, ModelSettings
 from sandbox.refused import Refused
 
@@ -45,11 +46,11 @@ def open_model(spec: str, settings: ModelSettings | None = None) -> OpenModel:
         key = _key(spec, settings.api_key_env or "ANTHROPIC_API_KEY")
         return AnthropicModel(model, key, replace(settings, base_url=base))
     if provider == "openai":
-        return OpenAIModel(spec, *_openai(spec, settings), settings)
+        return _behind(spec, _openai(settings), settings)
     if provider == "local":
         return LlamaModel(Path(model).expanduser(), settings=settings)
     if endpoint := (_local_endpoints() | dict(settings.endpoints)).get(provider):
-        return OpenAIModel(spec, endpoint, _key(spec, endpoint.api_key_env), settings)
+        return _behind(spec, endpoint, settings)
     raise Refused(f"There is no provider {provider!r} for {spec!r}: {_possible(settings)}.")
 
 
@@ -63,11 +64,16 @@ def _local_endpoints() -> dict[str, Endpoint]:
     return {name: Endpoint(url) for name, url in cast("dict[str, str]", table).items()}
 
 
-def _openai(spec: str, settings: ModelSettings) -> tuple[Endpoint, str]:
+def _openai(settings: ModelSettings) -> Endpoint:
     """OpenAI's own endpoint, or what the settings or the environment put in its place."""
     base = settings.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI.base_url
-    endpoint = Endpoint(base, settings.api_key_env or OPENAI.api_key_env)
-    return endpoint, _key(spec, endpoint.api_key_env)
+    return Endpoint(base, settings.api_key_env or OPENAI.api_key_env, is_openai(base))
+
+
+def _behind(spec: str, endpoint: Endpoint, settings: ModelSettings) -> OpenAIModel:
+    """A model behind an endpoint, through the better one of the two protocols it speaks."""
+    kind = ResponsesModel if endpoint.responses else OpenAIModel
+    return kind(spec, endpoint, _key(spec, endpoint.api_key_env), settings)
 
 
 def _key(spec: str, variable: str) -> str:

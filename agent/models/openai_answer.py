@@ -22,6 +22,10 @@ _STOPS: dict[str, StopReason] = {
 class OpenAIAnswer:
     """Takes wire chunks, gives our events. One instance per response."""
 
+    ended = False
+    """Not known before the end: the counts come after the reason to stop."""
+    written = 0
+
     def __init__(self, message: int) -> None:
         """`message` is the answer's index in the conversation, for calls that come without ids."""
         self._message = message
@@ -48,6 +52,10 @@ class OpenAIAnswer:
         except (AttributeError, LookupError, TypeError) as error:
             raise Cut("it sent something that is not of the protocol") from error
 
+    def whole(self, response: Wire) -> Iterator[Event]:
+        """Fold in an answer that came in one piece: a chunk that holds everything."""
+        return self.take(response)
+
     def finish(self) -> Iterator[Event]:
         """The calls, which are whole only now, and the end.
 
@@ -62,6 +70,9 @@ class OpenAIAnswer:
             try:
                 if not call["name"]:
                     raise ValueError("the call has no name")
+                if self._stop == "length" and call is self._calls[-1] and not call["arguments"]:
+                    # No arguments are arguments too; these are none yet.
+                    raise ValueError("the call breaks off")
                 yield ToolCall(identity, call["name"], arguments(call["arguments"]))
             except ValueError as error:
                 yield Malformed(f"{call['name']}({call['arguments']})", str(error))
@@ -72,10 +83,12 @@ class OpenAIAnswer:
     def usage(self) -> Usage:
         """The tokens of the answer, as far as they were told; without a price."""
         details: Wire = self._usage.get("prompt_tokens_details") or {}
+        output: Wire = self._usage.get("completion_tokens_details") or {}
         return Usage(
             self._usage.get("prompt_tokens") or 0,
             self._usage.get("completion_tokens") or 0,
             details.get("cached_tokens") or 0,
+            reasoning=output.get("reasoning_tokens") or 0,
         )
 
     def _grown(self, delta: Wire) -> Iterator[Event]:

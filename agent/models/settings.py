@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A server that speaks OpenAI's Chat Completions."""
+    """A server that speaks OpenAI's Chat Completions, or its Responses API."""
 
     base_url: str
     """Up to and with `/v1`."""
     api_key_env: str = ""
     """The environment variable that holds its key; empty for servers that need none."""
+    responses: bool = False
+    """Use the Responses API: for gateways to OpenAI. OpenAI's own address needs no such hint."""
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,50 @@
 import asyncio
 import json
 import random
+import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import cast
 
-from agent.model import Event, ModelError, Usage
+from agent.model import ContextFull, Event, ModelError, Usage
 
 _PERMANENT = {
     "invalid_request_error", "authentication_error", "permission_error", "not_found_error",
+    "context_length_exceeded", "insufficient_quota", "invalid_prompt", "bio_policy",
+    "cyber_policy", "misalignment_policy_violation",
 }  # fmt: skip
+_FULL = re.compile(
+    # Codes of OpenAI and llama-server, then words of OpenAI, vLLM, llama-server, Anthropic.
+    r"context_length_exceeded|exceed_context_size_error"
+    r"|exceeds? (the )?(available )?context|maximum context length|context size has been exceeded"
+    r"|longer than the maximum model length|prompt is too long",
+    re.IGNORECASE,
+)
 
 
 class Cut(Exception):
     """An answer that cannot be used: it broke off, or is not what the protocol says."""
+
+
+class Reported(Exception):
+    """A failure of which the provider told inside its answer, where the SDK does not look."""
+
+    def __init__(self, body: object) -> None:
+        """`body` is what it told, with `message` and `code`."""
+        super().__init__("it failed and gave no reason")
+        self.body = body
+
+
+def comes_whole(content_type: str) -> bool:
+    """Whether a response is one JSON object, and no stream.
+
+    Raises:
+        Cut: it is a web page, as proxies and wrong addresses send them.
+    """
+    if "html" in content_type:
+        raise Cut("it sent a web page: check the address")
+    return "json" in content_type
 
 
 @dataclass
@@ -50,12 +80,13 @@ class Service:
         what the SDK does not repeat: a response that breaks. `failure` is the SDK's own error.
 
         Raises:
+            ContextFull: the conversation does not fit.
             ModelError: the last failure.
         """
         # Inside a response the transport's errors come through the SDK as they are.
         from httpx2 import TransportError
 
-        broken = (failure, TransportError, Cut, json.JSONDecodeError, UnicodeDecodeError)
+        broken = (failure, TransportError, Cut, Reported, json.JSONDecodeError, UnicodeDecodeError)
         for number in range(self.retries + 1):
             progress, shown = Progress(), False
             try:
@@ -67,8 +98,9 @@ class Service:
                 return
             except broken as error:
                 again = progress.opened and not shown and number < self.retries
-                if not again or _kind(error) in _PERMANENT:
-                    raise ModelError(self.sentence(error)) from error
+                if not again or _kinds(error) & _PERMANENT:
+                    kind = ContextFull if _full(error) else ModelError
+                    raise kind(self.sentence(error)) from error
             await asyncio.sleep(min(8.0, 0.5 * 2**number) * random.uniform(0.75, 1.0))  # noqa: S311
 
     def sentence(self, error: Exception) -> str:
@@ -91,6 +123,8 @@ class Service:
 
     def _broken(self, error: Exception) -> str:
         """What went wrong where there is no HTTP status."""
+        if isinstance(error, Reported):
+            return f"failed: {self._detail(error)}"
         if isinstance(error, Cut):
             return f"gave no whole answer: {error}"
         cause = error.__cause__ or error
@@ -117,11 +151,20 @@ class Service:
         return text if len(text) <= 300 else text[:299] + "…"
 
 
-def _kind(error: Exception) -> str:
-    """The provider's name for an error that came inside a response."""
+def _kinds(error: Exception) -> set[str]:
+    """The provider's names for an error: its type and its code."""
     body: object = getattr(error, "body", None)
-    for part in ("error", "type"):
-        if isinstance(body, dict):
-            inside = cast("dict[str, object]", body)
-            body = inside.get(part, inside if part == "error" else None)
-    return body if isinstance(body, str) else ""
+    while isinstance(body, dict) and "error" in body:
+        body = cast("dict[str, object]", body)["error"]
+    if not isinstance(body, dict):
+        return {body} if isinstance(body, str) else set()
+    inside = cast("dict[str, object]", body)
+    return {name for name in (inside.get("type"), inside.get("code")) if isinstance(name, str)}
+
+
+def _full(error: Exception) -> bool:
+    """Whether it says that the conversation is too long; no two providers say it the same way."""
+    told = str(getattr(error, "body", None))
+    status: int | None = getattr(error, "status_code", None)
+    # A limit of the answer that is "too large" is a wrong setting.
+    return status in (None, 400, 413) and bool(_FULL.search(told)) and "too large" not in told

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,6 +64,8 @@ class ModelServer:
         self.faults = dict(faults or {})
         self.requests: list[Wire] = []
         self.headers: list[Mapping[str, str]] = []
+        self.peers: list[tuple[str, int]] = []
+        """Where each request came from: one address is one connection."""
         self.broken = 0
         """How many responses the client closed before their end."""
         self.lock = threading.Lock()
@@ -95,10 +98,19 @@ class ModelServer:
             number = len(self.requests)
             self.requests.append(request)
             self.headers.append(headers)
-        turn = sum(message["role"] == "assistant" for message in request["messages"])
+        turn = turns(request)
         missing = Reply(f"The script has no reply {turn}.")
         reply = self.replies[turn] if turn < len(self.replies) else missing
         return number, reply, self.faults.get(number)
+
+
+def turns(request: Wire) -> int:
+    """How often the model has answered: its messages, or runs of its items."""
+    if "messages" in request:
+        return sum(message["role"] == "assistant" for message in request["messages"])
+    kinds = (item.get("role") or item["type"] for item in request["input"])
+    made = [kind in ("assistant", "reasoning", "function_call") for kind in kinds]
+    return sum(now and not before for before, now in pairwise([False, *made]))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -117,6 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.owner.peers.append(self.client_address)
         number, reply, fault = self.owner.accept(request, dict(self.headers.items()))
         if fault and fault.kind == "status":
             self._whole(fault.status, json.dumps(fault.body).encode(), fault.headers)

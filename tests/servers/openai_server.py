@@ -1,4 +1,4 @@
-"""OpenAI's Chat Completions, scripted: `python openai_server.py --script replies.json --port 0`.
+"""OpenAI's two protocols, scripted: `python openai_server.py --script replies.json --port 0`.
 
 A script is a JSON list of `{"text": …, "tool_calls": [{"name": …, "arguments": {…}}]}`; the n-th
 is the answer to a request that holds n assistant messages.
@@ -11,11 +11,14 @@ from pathlib import Path
 # As a script it is started by its path, from anywhere and with nothing but the standard library.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.servers import responses_server
 from tests.servers.model_server import Reply, Wire, serve
 
 
 def events(reply: Reply, request: Wire, identity: str) -> list[bytes]:
     """A reply as chunks; text in words, arguments in pieces of 7 characters."""
+    if "input" in request:
+        return responses_server.events(reply, request, identity)
     deltas: list[Wire] = [{"role": "assistant", "content": ""}]
     deltas += [{"reasoning_content": reply.thinking}] if reply.thinking else []
     deltas += [{"content": word} for word in _pieces(reply.text, 5)]

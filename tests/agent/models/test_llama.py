@@ -203,10 +203,11 @@ async def test_a_conversation_that_does_not_fit(random_gguf: Path):
             await answer(model, [user("x" * CONTEXT)], [])
 
 
-async def test_a_half_call_is_malformed(told: Tell):
-    async with opened(told({"\n": ["Look.", *CALL[:2]]})) as model:
+async def test_a_call_that_the_limit_cuts_is_malformed(told: Tell):
+    settings = replace(SETTINGS, max_tokens=3)
+    async with opened(told({"\n": ["Look.", *CALL]}), settings=settings) as model:
         reply = await answer(model, [user("x")], TOOLS)
-    assert (reply.stop, calls(reply.message)) == ("calls", [])
+    assert (reply.stop, calls(reply.message)) == ("length", [])
     assert reply.malformed
     assert reply.malformed.text == "".join(CALL[:2]).removeprefix("\n")
     assert reply.message["content"] == "Look." + reply.malformed.text

@@ -10,6 +10,7 @@ from agent.models.anthropic import AnthropicModel
 from agent.models.llama import LlamaModel
 from agent.models.open import aliases, open_model
 from agent.models.openai import OpenAIModel
+from agent.models.responses import ResponsesModel
 from agent.models.settings import Endpoint, ModelSettings
 from agent.prices import cost
 from sandbox.refused import Refused
@@ -47,6 +48,28 @@ async def test_providers(random_gguf: Path):
         assert isinstance(model, kind)
         await model.close()
     assert open_model("ollama:qwen:7b").name == "ollama:qwen:7b"
+
+
+@pytest.mark.parametrize(
+    ("spec", "base", "kind"),
+    [
+        ("gpt", None, ResponsesModel),
+        ("openai:gpt-4.1-2025-04-14", None, ResponsesModel),
+        ("openai:gpt-x", "https://eu.api.openai.com/v1", ResponsesModel),
+        ("openai:gpt-x", "https://api.openai.com.example.org/v1", OpenAIModel),
+        ("openai:gpt-x", "http://127.0.0.1:9/v1", OpenAIModel),
+        ("gateway:gpt-x", None, ResponsesModel),
+        ("ollama:gpt-oss", None, OpenAIModel),
+    ],
+)
+async def test_the_protocol_is_the_one_of_the_address(
+    spec: str, base: str | None, kind: type[OpenAIModel], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-two")
+    gateway = Endpoint("http://127.0.0.1:9/v1", responses=True)
+    model = open_model(spec, ModelSettings(base_url=base, endpoints={"gateway": gateway}))
+    assert type(model) is kind
+    await model.close()
 
 
 @pytest.mark.parametrize(

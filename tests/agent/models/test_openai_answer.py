@@ -54,6 +54,13 @@ def test_a_call_without_a_name_is_malformed():
     assert read(part(0, "a", None, "{}"))[0] == Malformed("({})", "the call has no name")
 
 
+def test_a_call_that_breaks_off_before_its_arguments_is_malformed():
+    cut = [part(0, "a", "g", ""), part(1, "b", "f", "")]
+    first, second, _ = read(*cut, stop="length")
+    assert first == ToolCall("a", "g", {})
+    assert second == Malformed("f()", "the call breaks off")
+
+
 def test_a_refusal():
     assert read({"refusal": "No."}, stop="stop") == [Text("No."), Stop("refusal")]
     assert read({"content": "x"}, stop="content_filter")[-1] == Stop("refusal")

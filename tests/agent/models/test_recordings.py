@@ -12,6 +12,7 @@ import yaml
 from anthropic.types import ToolUseBlock
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion
+from openai.types.responses import Response
 
 from agent.lenient import arguments
 from agent.message import calls, user
@@ -19,6 +20,7 @@ from agent.model import Reply as Got
 from agent.model import Thinking, answer
 from agent.models.anthropic import AnthropicModel
 from agent.models.openai import OpenAIModel
+from agent.models.responses import ResponsesModel
 from agent.models.settings import Endpoint, ModelSettings
 from tests.servers import anthropic_server
 from tests.servers.model_server import ModelServer, Reply
@@ -68,7 +70,7 @@ def reply(response: dict[str, Any]) -> Reply:
 
 
 ALL = list(recordings())
-OURS = [r for r in ALL if r.protocol in ("messages", "chat completions")]
+OURS = [r for r in ALL if r.protocol != "other"]
 passed: list[str] = []
 
 # A server that repeats id and name with every fragment: the SDK joins them to "00" and
@@ -165,6 +167,34 @@ async def by_openai(url: str, whole: bool) -> Expected:
     )
 
 
+async def by_responses(url: str, whole: bool) -> Expected:
+    client = openai.AsyncOpenAI(api_key=KEY, base_url=url + "/v1")
+    asked = [{"role": "user", "content": "x"}]
+    async with client:
+        create = cast(Any, client.responses)
+        if whole:
+            response = cast(Response, await create.create(model="m", input=asked))
+        else:
+            async with create.stream(model="m", input=asked) as stream:
+                response = cast(Response, await stream.get_final_response())
+    assert response.status == "completed"
+    assert response.usage
+    made = [
+        (item.call_id, item.name, arguments(item.arguments))
+        for item in response.output
+        if item.type == "function_call"
+    ]
+    summaries = [s.text for i in response.output if i.type == "reasoning" for s in i.summary]
+    usage = response.usage
+    return Expected(
+        response.output_text,
+        made,
+        "calls" if made else "end",
+        (usage.input_tokens, usage.output_tokens, usage.input_tokens_details.cached_tokens),
+        "\n\n".join(summaries),
+    )
+
+
 @pytest.mark.skipif(not OURS, reason="the shared data is not here")
 @pytest.mark.parametrize("recording", OURS, ids=lambda recording: recording.name)
 async def test_a_recording(recording: Recording):
@@ -176,8 +206,9 @@ async def test_a_recording(recording: Recording):
             model, judge = AnthropicModel("claude-haiku-4-5", KEY, settings), by_anthropic
         else:
             endpoint = Endpoint(server.url + "/v1")
-            model = OpenAIModel("openai:gpt-4o-mini", endpoint, KEY, ModelSettings(retries=0))
-            judge = by_openai
+            responses = recording.protocol == "responses"
+            kind, judge = (ResponsesModel, by_responses) if responses else (OpenAIModel, by_openai)
+            model = kind("openai:gpt-4o-mini", endpoint, KEY, ModelSettings(retries=0))
         try:
             got = await answer(
                 model,
@@ -198,10 +229,7 @@ async def test_a_recording(recording: Recording):
 @pytest.mark.skipif(not OURS, reason="the shared data is not here")
 def test_the_table(capsys: pytest.CaptureFixture[str]):
     """Not a check of its own: says what was replayed and what was not, and why."""
-    why = {
-        "responses": "not supported yet: the Responses API",
-        "other": "no answer of a model: a file that was fetched",
-    }
+    why = {"other": "no answer of a model: a file that was fetched"}
     with capsys.disabled():
         print("\nprotocol           recordings  passed  ")
         for name in ("messages", "chat completions", "responses", "other"):

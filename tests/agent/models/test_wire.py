@@ -1,18 +1,21 @@
-"""What both providers' clients must do, over a real socket."""
+"""What the clients of all protocols must do, over a real socket."""
 
 import asyncio
+import json
+import re
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from typing import cast
+from typing import Literal, cast
 
 import pytest
 
 from agent.message import Message, assistant, calls, observed, system, user
-from agent.model import Event, ModelError, Text, Thinking, Usage, answer
+from agent.model import ContextFull, Event, ModelError, Text, Thinking, Usage, answer
 from agent.models.anthropic import AnthropicModel
 from agent.models.openai import OpenAIModel
+from agent.models.responses import ResponsesModel
 from agent.models.settings import Endpoint, ModelSettings
 from tests.servers import anthropic_server, openai_server
 from tests.servers.model_server import Fault, ModelServer, Reply, Wire
@@ -20,7 +23,7 @@ from tools.call import Observation, ToolCall
 
 KEY = "sk-very-secret-0123456789"
 SETTINGS = ModelSettings(timeout=0.7, retries=2, max_tokens=100)
-PROVIDERS = ["anthropic", "openai"]
+PROVIDERS = ["anthropic", "openai", "responses"]
 
 AnyModel = AnthropicModel | OpenAIModel
 
@@ -32,14 +35,15 @@ async def served(
     faults: Mapping[int, Fault] | None = None,
     settings: ModelSettings = SETTINGS,
 ) -> AsyncGenerator[tuple[ModelServer, AnyModel]]:
-    events = {"anthropic": anthropic_server.events, "openai": openai_server.events}[provider]
+    events = anthropic_server.events if provider == "anthropic" else openai_server.events
     with ModelServer(events, replies, faults) as server:
         model: AnyModel
         if provider == "anthropic":
             model = AnthropicModel("claude-x", KEY, replace(settings, base_url=server.url))
         else:
             endpoint = Endpoint(server.url + "/v1", "OTHER_KEY")
-            model = OpenAIModel("openai:gpt-x", endpoint, KEY, settings)
+            kind = ResponsesModel if provider == "responses" else OpenAIModel
+            model = kind("openai:gpt-x", endpoint, KEY, settings)
         try:
             yield server, model
         finally:
@@ -54,6 +58,8 @@ DONE = Reply("Done.")
 
 def trimmed(request: Wire) -> list[Wire]:
     """The messages without cache breakpoints, which move."""
+    if "input" in request:
+        return request["input"]
     blocks = [m["content"] for m in request["messages"] if isinstance(m["content"], list)]
     for content in blocks:
         for block in content:
@@ -79,6 +85,7 @@ async def test_text_and_parallel_calls(provider: str):
         assert first.usage.output > 0
         history += [first.message, *(observed(Observation(c.id, c.name, "ok")) for c in made)]
         second = await answer(model, history, [])
+        second.message.pop("provider", None)
         assert (second.message, second.stop) == (assistant("Done."), "end")
         before, after = map(trimmed, server.requests)
         assert after[: len(before)] == before
@@ -90,7 +97,8 @@ async def test_text_and_parallel_calls(provider: str):
     [('{"path": "a', "length"), ("[1]", "calls"), ('{"a": NaN}', "calls"), ("{", "calls")],
 )
 async def test_unreadable_arguments_are_malformed(provider: str, text: str, stop: str):
-    wire = {"anthropic": "max_tokens", "openai": "length"}[provider] if stop == "length" else ""
+    full = {"anthropic": "max_tokens", "openai": "length", "responses": "max_output_tokens"}
+    wire = full[provider] if stop == "length" else ""
     reply = Reply("", [{"name": "write_file", "arguments": text}], stop=wire)
     async with served(provider, [reply]) as (_, model):
         got = await answer(model, [user("x")], [])
@@ -111,6 +119,7 @@ async def test_thinking_is_told_apart(provider: str):
 OVERLOADED: Wire = {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}
 MENDED = {
     "429": Fault("status", 429, {"retry-after": "0.05"}),
+    "429 without retry-after": Fault("status", 429),
     "500": Fault("status", 500, {"retry-after-ms": "20"}),
     "529": Fault("status", 529, {"retry-after-ms": "20"}),
     "408": Fault("status", 408, {"retry-after-ms": "20"}),
@@ -204,7 +213,7 @@ async def test_nobody_listens(provider: str):
             model = AnthropicModel("claude-x", KEY, replace(SETTINGS, base_url=address, retries=0))
         else:
             endpoint = Endpoint(address + "/v1")
-            model = OpenAIModel("openai:gpt-x", endpoint, "", replace(SETTINGS, retries=0))
+            model = type(model)("openai:gpt-x", endpoint, "", replace(SETTINGS, retries=0))
         with pytest.raises(ModelError, match=f"cannot be reached at {address}"):
             await answer(model, [user("x")], [])
         await model.close()
@@ -255,19 +264,75 @@ async def test_an_answer_in_one_piece(provider: str):
         "openai": b'{"choices": [{"message": {"content": "Hi", "tool_calls": [{"id": "a", '
         b'"function": {"name": "f", "arguments": "{\\"x\\": 1}"}}]}, "finish_reason": "stop"}], '
         b'"usage": {"prompt_tokens": 5, "completion_tokens": 2}}',
+        "responses": b'{"status": "completed", "output": [{"type": "message", "content": [{"type": '
+        b'"output_text", "text": "Hi"}]}, {"type": "function_call", "call_id": "a", "name": "f", '
+        b'"arguments": "{\\"x\\": 1}"}], "usage": {"input_tokens": 5, "output_tokens": 2}}',
     }
     reply = Reply(body=bodies[provider], content_type="application/json")
     async with served(provider, [reply]) as (_, model):
         got = await answer(model, [user("x")], [])
+    got.message.pop("provider", None)
     assert got.message == assistant("Hi", [ToolCall("a", "f", {"x": 1})])
     assert (got.usage.input, got.usage.output, got.stop) == (5, 2, "calls")
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_what_is_not_of_the_protocol(provider: str):
-    body = b'event: content_block_delta\ndata: {"index": 7, "choices": [{"delta": 5}]}\n\n'
-    body = body.replace(b'{"index', b'{"type": "content_block_delta", "index')
+    kind = {"responses": "response.output_text.delta"}.get(provider, "content_block_delta")
+    wire = {"type": kind, "index": 7, "output_index": 0, "delta": 5, "choices": [{"delta": 5}]}
+    body = f"event: {kind}\ndata: {json.dumps(wire)}\n\n".encode()
     settings = replace(SETTINGS, retries=0)
     async with served(provider, [Reply(body=body)], settings=settings) as (_, model):
         with pytest.raises(ModelError, match="not of the protocol"):
             await answer(model, [user("x")], [])
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_web_page_is_no_answer(provider: str):
+    page = Reply(body=b"<html>Sign in to the network</html>", content_type="text/html")
+    settings = replace(SETTINGS, retries=0)
+    async with served(provider, [page], settings=settings) as (_, model):
+        with pytest.raises(ModelError, match="it sent a web page: check the address"):
+            await answer(model, [user("x")], [])
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("kind", ["cut", "reset", "silence"])
+async def test_what_breaks_inside_arguments_is_asked_again(
+    provider: str, kind: Literal["cut", "reset", "silence"]
+):
+    heard: list[Event] = []
+    async with served(provider, [Reply("", [READ])], {0: Fault(kind, after=5)}) as (server, model):
+        got = await answer(model, [user("x")], [], heard.append)
+        assert len(server.requests) == 2
+    assert [call.arguments for call in calls(got.message)] == [READ["arguments"]]
+    assert sum(isinstance(event, ToolCall) for event in heard) == 1
+
+
+FULL = [
+    ("context_length_exceeded", "Your input exceeds the context window of this model."),
+    ("", "prompt is too long: 203215 tokens > 200000 maximum"),
+    ("", "input length and `max_tokens` exceed context limit: 197202 + 21333 > 200000"),
+    ("exceed_context_size_error", "the request exceeds the available context size"),
+    ("", "This model's maximum context length is 4097 tokens. However, you requested 5000 tokens"),
+]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize(("code", "words"), FULL)
+async def test_a_conversation_that_is_too_long(provider: str, code: str, words: str):
+    fault = Fault("status", 400, body={"error": {"code": code, "message": words}})
+    async with served(provider, [BOTH], {0: fault}) as (server, model):
+        with pytest.raises(ContextFull, match=re.escape(words.rstrip("."))):
+            await answer(model, [user("x")], [])
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_limit_that_is_too_large_is_a_wrong_setting(provider: str):
+    words = "max_tokens is too large: 99999. This model's maximum context length is 8192 tokens"
+    fault = Fault("status", 400, body={"error": {"message": words}})
+    async with served(provider, [BOTH], {0: fault}) as (_, model):
+        with pytest.raises(ModelError, match="is too large") as raised:
+            await answer(model, [user("x")], [])
+    assert not isinstance(raised.value, ContextFull)
