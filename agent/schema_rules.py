@@ -91,6 +91,9 @@ class Rules:
         if not isinstance(schema, dict) or not schema:
             return self._any(depth)
         memory = json.dumps([schema, depth])
+        if '"$ref"' in memory:
+            # What it refers to is another in another tool.
+            memory += json.dumps(root)
         if memory not in self._made:
             known = (
                 read
@@ -141,7 +144,7 @@ class Rules:
         )
 
     def _alternatives(self, schema: Schema, root: Schema, depth: int) -> str | None:
-        key = "anyOf" if "anyOf" in schema else "oneOf"
+        key = "anyOf" if isinstance(schema.get("anyOf"), list) else "oneOf"
         rest = {name: value for name, value in schema.items() if name != key}
         return self.either(
             [
@@ -222,7 +225,7 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "object": dict,
     "array": list,
 }
-_SHOWN = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_SHOWN = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\x00"}
 
 
 def allowed(value: JSON, schema: Schema) -> bool:

@@ -33,7 +33,7 @@ from tools.schema import ToolSchema
 from tools.tool import schema
 
 _TEMPERATURE = 1.5
-_TOKENS = 256
+_TOKENS = 512
 """The longest answer."""
 _ROUNDS = 12
 _LEAST = 0.8

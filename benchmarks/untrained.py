@@ -14,6 +14,7 @@ from gguf import GGUFWriter, TokenType
 from numpy.typing import NDArray
 
 from agent.formats import Format
+from agent.schema_rules import allowed
 from tools.call import JSON
 from tools.schema import FunctionSchema, ToolSchema
 
@@ -96,6 +97,11 @@ def _plain(value: JSON) -> JSON:
     changed = {key: _plain(item) for key, item in value.items()}
     if isinstance(kind := changed.get("type"), str):
         changed["type"] = _KINDS.get(kind, kind)
+    if isinstance(values := changed.get("enum"), list) and not any(
+        allowed(value, changed) for value in values
+    ):
+        # A few list words for a boolean: no value at all would do.
+        del changed["enum"]
     return {key: item for key, item in changed.items() if (key, item) != ("type", "any")}
 
 

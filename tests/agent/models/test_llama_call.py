@@ -241,7 +241,9 @@ WIDE_VALUES: Mapping[str, st.SearchStrategy[JSON]] = {
     "level": st.sampled_from([1, 2.5, None, "high"]),
     "on": st.booleans(),
     "range": st.lists(st.integers(-(10**15), 10**15), min_size=1, max_size=3).map(list[JSON]),
-    "either": st.one_of(st.none(), NUMBERS, POINTS.map(lambda point: dict[str, JSON](sorted(point.items())))),
+    "either": st.one_of(
+        st.none(), NUMBERS, POINTS.map(lambda point: dict[str, JSON](sorted(point.items())))
+    ),
     "pair": st.sampled_from(PAIRS),
     "table": st.dictionaries(STRINGS, st.integers(0, 9), max_size=2).map(dict[str, JSON]),
     "tag": st.text("aä🦆", min_size=2, max_size=4),
@@ -320,6 +322,20 @@ def test_no_parameter_ends_early(runtime: LlamaRuntime):
         assert fits(runtime, "xml", tools, call(text))
         assert parse(call(text), "xml", tools=tools).calls[0].arguments == {"text": text}
     assert not fits(runtime, "xml", tools, call("a</parameter>b"))
+
+
+def test_two_tools_may_use_the_same_name_for_different_things(runtime: LlamaRuntime):
+    tools = [
+        tool(name, {"properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"type": kind}}})
+        for name, kind in (("f", "integer"), ("g", "string"))
+    ]
+
+    def call(name: str, value: str) -> str:
+        return f'{{"name": "{name}", "parameters": {{"a": {value}}}}}'
+
+    assert fits(runtime, "llama3", tools, call("f", "1"))
+    assert fits(runtime, "llama3", tools, call("g", '"x"'))
+    assert not fits(runtime, "llama3", tools, call("g", "1"))
 
 
 KEYWORDS = st.sampled_from(
