@@ -21,7 +21,7 @@ OPENERS: dict[Format, tuple[str, ...]] = {
 """What a call begins with. A `llama3` call may also be a bare object at the start."""
 
 Kinds = Mapping[str, Mapping[str, str]]
-"""Per tool and parameter: `string`, or anything else where the text is JSON."""
+"""Per tool and parameter: `text`, `text or null`, or `json`; see `agent.text_rules.written`."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,10 @@ def begun(text: str, form: Format, *, bare: bool) -> tuple[str, int] | None:
     at = 0
     while (start := opening(text, form, at, bare=bare and at == 0)) is not None:
         mark = next((mark for mark in OPENERS[form] if text.startswith(mark, start)), "")
-        body = _before(text, start, "\n") if form == "fenced" else start + len(mark)
-        if (mark and form != "fenced") or _BARE_CALL.match(text, body):
+        body = _before(text, start, "\n") if mark else start
+        if mark not in ("", "```json"):
+            return mark, start + len(mark)
+        if _BARE_CALL.match(text, body):
             return mark, body
         # Some other object: `regions` goes on behind it, too.
         at = max(_after(text, body, "\n```"), start + 1) if mark else len(text)
@@ -125,9 +127,14 @@ def _xml(text: str, start: int, kinds: Kinds) -> Region:
     arguments: dict[str, JSON] = {}
     while found := _PARAMETER.match(text, at) or _UNCLOSED.match(text, at):
         key, at = found[1].strip(), found.end()
-        arguments[key] = _typed(found[2], kinds.get(name, {}).get(key, "string"))
-    if re.compile(r"\s*<parameter").match(text, at):
-        return Region(start, len(text), reason="the text ends inside a parameter")
+        arguments[key] = _typed(found[2], kinds.get(name, {}).get(key, "text"))
+    rest = text[at:].lstrip()
+    if rest.startswith("<parameter") or any(
+        tag != rest and tag.startswith(rest)
+        for tag in ("<parameter=", "</function>", "</tool_call>")
+    ):
+        # What may still have been meant to follow is not guessed.
+        return Region(start, len(text), reason="the text ends inside the call")
     closing = re.compile(r"\s*</function>").match(text, at)
     end = closing.end() if closing else at
     return Region(start, _closed(text, end), (Written(name, arguments),))
@@ -229,8 +236,8 @@ def _object(value: JSON) -> dict[str, JSON]:
 def _typed(raw: str, kind: str) -> JSON:
     """A parameter's text as its schema has it; what cannot be read that way stays text."""
     text = raw.removeprefix("\n").removesuffix("\n")
-    if kind == "string":
-        return text
+    if kind != "json":
+        return None if kind != "text" and text == "null" else text
     try:
         value, end = read_json(text)
     except ValueError:

@@ -16,6 +16,7 @@ from functools import lru_cache
 
 from agent.formats import Format
 from agent.schema_rules import Rules
+from agent.text_rules import texts
 from tools.call import JSON
 from tools.schema import FunctionSchema, ToolSchema
 
@@ -77,7 +78,7 @@ def _mistral(rules: Rules, tools: Sequence[FunctionSchema]) -> dict[str, str]:
 
 def _xml(rules: Rules, tools: Sequence[FunctionSchema]) -> dict[str, str]:
     functions = [
-        f"{rules.literal(tool['name'] + '>')} {rules.texts(tool['parameters'])}" for tool in tools
+        f"{rules.literal(tool['name'] + '>')} {texts(rules, tool['parameters'])}" for tool in tools
     ]
     function = rules.add(f'({" | ".join(map(rules.add, functions))}) ws "</function>"')
     return {

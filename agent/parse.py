@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from agent.formats import OPENERS, Format, Kinds, opening, regions
 from agent.model import Malformed
+from agent.text_rules import written
 from tools.call import ToolCall
 from tools.schema import ToolSchema
 
@@ -108,9 +109,7 @@ def _kinds(tools: Sequence[ToolSchema]) -> Kinds:
     for tool in tools:
         properties = tool["function"]["parameters"].get("properties")
         kinds[tool["function"]["name"]] = {
-            name: "string"
-            if isinstance(schema, dict) and schema.get("type") == "string"
-            else "json"
+            name: written(schema)
             for name, schema in (properties.items() if isinstance(properties, dict) else ())
         }
     return kinds

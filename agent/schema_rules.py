@@ -1,6 +1,5 @@
 """JSON schemas as rules of a GBNF grammar."""
 
-import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
@@ -31,9 +30,7 @@ boolean ::= "true" | "false"
 null ::= "null"
 scalar ::= string | number | boolean | null
 id ::= [a-zA-Z0-9]{9}
-key ::= [a-zA-Z_] [a-zA-Z0-9_.-]{0,60}
 """
-_CLOSING = "</parameter>"
 
 
 class Rules:
@@ -41,6 +38,7 @@ class Rules:
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
+        self._defined: dict[str, str] = {}
         self._made: dict[str, str | None] = {}
         # The first of these that a schema has says how it is read.
         self._keywords: Sequence[tuple[str, type[object], _Reader]] = (
@@ -60,13 +58,22 @@ class Rules:
         """Everything that was added, and what it rests on."""
         return [
             *_BASIC.strip().splitlines(),
-            *_until("text", _CLOSING),
+            *(f"{name} ::= {body}" for name, body in self._defined.items()),
             *(f"{name} ::= {body}" for body, name in self._names.items()),
         ]
 
     def add(self, body: str) -> str:
         """The name of a rule."""
         return self._names.setdefault(body, f"r{len(self._names)}")
+
+    def define(self, name: str, body: str) -> None:
+        """Add a rule under a name of its own, so that it may name itself."""
+        self._defined[name] = body
+
+    def either(self, rules: Sequence[str | None]) -> str | None:
+        """What any of the rules writes; None where there is none."""
+        possible = list(dict.fromkeys(rule for rule in rules if rule))
+        return self.add(" | ".join(possible)) if possible else None
 
     def literal(self, text: str) -> str:
         """A text, quoted."""
@@ -84,6 +91,9 @@ class Rules:
         if not isinstance(schema, dict) or not schema:
             return self._any(depth)
         memory = json.dumps([schema, depth])
+        if '"$ref"' in memory:
+            # What it refers to is another in another tool.
+            memory += json.dumps(root)
         if memory not in self._made:
             known = (
                 read
@@ -94,40 +104,11 @@ class Rules:
             self._made[memory] = read(schema, root, depth) if read else self._any(depth)
         return self._made[memory]
 
-    def texts(self, schema: Schema) -> str:
-        """What writes arguments one by one, each as plain text between its tags."""
-        properties = schema.get("properties")
-        if not isinstance(properties, dict):
-            free = self.literal("<parameter=") + " key " + self.literal(">\n")
-            return f"(ws {free} text)*" if schema.get("additionalProperties") is not False else '""'
-        required, parts = _required(schema), list[str]()
-        for name, inner in properties.items():
-            value = self._text(inner, schema) or ("text" if name in required else "")
-            if value:
-                part = self.add(f"ws {self.literal(f'<parameter={name}>' + chr(10))} {value}")
-                parts.append(part if name in required else f"{part}?")
-        return self.add(" ".join(parts) or '""')
-
-    def _text(self, schema: JSON, root: Schema) -> str | None:
-        """A value and the tag that closes it; what is no string is written as JSON."""
-        if not isinstance(schema, dict) or schema.get("type") != "string":
-            value = self.value(schema, root)
-            return value and f"{value} ws {self.literal(_CLOSING)}"
-        allowed = [schema["const"]] if "const" in schema else schema.get("enum")
-        if not isinstance(allowed, list):
-            return "text"
-        words = [word for word in allowed if isinstance(word, str)]
-        return self._either([self.literal(f"{word}\n{_CLOSING}") for word in words])
-
     def _any(self, depth: int) -> str:
         if depth <= 0:
             return "scalar"
         inner = self._any(depth - 1)
         return self.add(f"scalar | {self._mapping(inner)} | {self._list(inner, 0, None)}")
-
-    def _either(self, rules: Sequence[str | None]) -> str | None:
-        possible = list(dict.fromkeys(rule for rule in rules if rule))
-        return self.add(" | ".join(possible)) if possible else None
 
     def _mapping(self, inner: str) -> str:
         pair = self.add(f'string ":" ws {inner}')
@@ -153,15 +134,19 @@ class Rules:
         return self.add(self.literal(json.dumps(schema["const"], ensure_ascii=False)))
 
     def _enum(self, schema: Schema, root: Schema, depth: int) -> str | None:
-        values = cast("list[JSON]", schema["enum"])
-        return self._either(
+        rest = {name: value for name, value in schema.items() if name != "enum"}
+        values = [value for value in cast("list[JSON]", schema["enum"]) if allowed(value, rest)]
+        if not values and "type" in rest:
+            # It contradicts itself, and a type is less often wrong.
+            return self.value(rest, root, depth)
+        return self.either(
             [self.literal(json.dumps(value, ensure_ascii=False)) for value in values]
         )
 
     def _alternatives(self, schema: Schema, root: Schema, depth: int) -> str | None:
-        key = "anyOf" if "anyOf" in schema else "oneOf"
+        key = "anyOf" if isinstance(schema.get("anyOf"), list) else "oneOf"
         rest = {name: value for name, value in schema.items() if name != key}
-        return self._either(
+        return self.either(
             [
                 self.value(_merged(rest, choice), root, depth)
                 for choice in cast("list[JSON]", schema[key])
@@ -183,7 +168,7 @@ class Rules:
 
     def _types(self, schema: Schema, root: Schema, depth: int) -> str | None:
         kinds = cast("list[JSON]", schema["type"])
-        return self._either([self.value({**schema, "type": k}, root, depth) for k in kinds])
+        return self.either([self.value({**schema, "type": k}, root, depth) for k in kinds])
 
     def _string(self, schema: Schema, root: Schema, depth: int) -> str | None:
         least, most = _bounds(schema, "Length")
@@ -210,13 +195,13 @@ class Rules:
             extra = schema.get("additionalProperties", True)
             inner = self.value(extra, root, depth - 1) if extra is not False else None
             return self._mapping(inner) if inner else self.add('"{" ws "}"')
-        required, pairs = _required(schema), list[tuple[str, bool]]()
+        needed, pairs = required(schema), list[tuple[str, bool]]()
         for name, value in properties.items():
             rule = self.value(value, root, depth - 1)
             if rule:
                 key = self.literal(json.dumps(name, ensure_ascii=False) + ":")
-                pairs.append((self.add(f"{key} ws {rule}"), name in required))
-            elif name in required:
+                pairs.append((self.add(f"{key} ws {rule}"), name in needed))
+            elif name in needed:
                 return None
         return self.add(f'"{{" ws {self._pairs(pairs)}')
 
@@ -231,33 +216,27 @@ class Rules:
         return first
 
 
-_SHOWN = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "null": type(None),
+    "object": dict,
+    "array": list,
+}
+_SHOWN = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\x00"}
 
 
-def _until(name: str, closing: str) -> list[str]:
-    """Rules for any text up to the first `closing`, whose first letter does not come again in it.
-
-    One rule for each letter that was seen of it.
-    """
-    rules: list[str] = []
-    for seen, letter in enumerate(closing):
-        here, after = (f"{name}{at or ''}" for at in (seen, seen + 1))
-        step = f'"{letter}"' if seen + 1 == len(closing) else f'"{letter}" {after}'
-        again = f' | "{closing[0]}" {name}1' if seen else ""
-        other = "".join(sorted({letter, closing[0]}))
-        rules.append(f"{here} ::= {step}{again} | {_besides(other)} {name}")
-    return rules
-
-
-def _besides(letters: str) -> str:
-    """A class of every character but some of ASCII, in their order."""
-    ends = [0, *map(ord, letters)]
-    ranges = [
-        f"\\x{low + 1:02X}-\\x{high - 1:02X}"
-        for low, high in itertools.pairwise([*ends, 0x80])
-        if low + 1 < high
-    ]
-    return "[" + "".join(ranges) + "\\u0080-\\uD7FF\\uE000-\\U0010FFFF]"
+def allowed(value: JSON, schema: Schema) -> bool:
+    """Whether the type of a schema, where it names a plain one, lets a value be."""
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        return any(allowed(value, {"type": one}) for one in kind)
+    known = _TYPES.get(kind) if isinstance(kind, str) else None
+    if isinstance(value, bool):
+        return known in (None, bool)
+    return known is None or isinstance(value, known)
 
 
 def _merged(schema: Schema, other: JSON) -> dict[str, JSON]:
@@ -269,11 +248,12 @@ def _merged(schema: Schema, other: JSON) -> dict[str, JSON]:
     if isinstance(ours, dict) and isinstance(theirs, dict):
         merged["properties"] = {**ours, **theirs}
     if "required" in merged:
-        merged["required"] = [*sorted(_required(schema) | _required(other))]
+        merged["required"] = [*sorted(required(schema) | required(other))]
     return merged
 
 
-def _required(schema: Schema) -> set[str]:
+def required(schema: Schema) -> set[str]:
+    """The names of the arguments that must be there."""
     names = schema.get("required")
     return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
 

@@ -173,7 +173,7 @@ class LlamaModel:
         try:
             reused = runtime.feed(prompt, cancelled)
             written = _Written()
-            with closing(Guard(runtime, form, tools)) as guard:
+            with closing(self._guard(form, tools)) as guard:
                 for piece in self._pieces(prompt, cancelled, written, guard):
                     if text := splitter.feed(piece) if splitter else piece:
                         yield Text(text)
@@ -181,6 +181,9 @@ class LlamaModel:
             return
         yield Usage(len(prompt), written.tokens, reused, 0.0)
         yield from _ending(splitter, written.ended)
+
+    def _guard(self, form: Format, tools: Sequence[ToolSchema]) -> Guard:
+        return Guard(self._runtime, form, tools)
 
     def _pieces(
         self,

@@ -124,16 +124,17 @@ class Call:
 
         array = numpy.empty(len(tokens), [("id", "i4"), ("logit", "f4"), ("p", "f4")])
         array["id"], array["logit"], array["p"] = tokens, logits[tokens], 0.0
-        self._applied(self._sampler, array)
+        self._api.llama_sampler_apply(self._sampler, ctypes.byref(self._lent(array)))
         return array[array["logit"] > -numpy.inf]
 
     def _sampled(self, left: Any, chain: Any) -> int:  # noqa: ANN401 - numpy is imported late
         # Samplers sort and cut the array that they are given.
-        held = self._applied(chain, left.copy())
-        return held.data[held.selected].id
+        array = left.copy()
+        lent = self._lent(array)
+        self._api.llama_sampler_apply(chain, ctypes.byref(lent))
+        return lent.data[lent.selected].id
 
-    def _applied(self, sampler: Any, array: Any) -> Any:  # noqa: ANN401 - C and numpy
+    def _lent(self, array: Any) -> Any:  # noqa: ANN401 - C and numpy
+        """An array for llama.cpp; it does not keep the memory alive."""
         data = array.ctypes.data_as(ctypes.POINTER(self._api.llama_token_data))
-        held = self._api.llama_token_data_array(data, len(array), -1, False)
-        self._api.llama_sampler_apply(sampler, ctypes.byref(held))
-        return held
+        return self._api.llama_token_data_array(data, len(array), -1, False)

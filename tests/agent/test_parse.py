@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.formats import FORMATS, Format, format_of
+from agent.model import Malformed
 from agent.parse import Parsed, Splitter, parse
 from tools.call import JSON, ToolCall
 from tools.schema import ToolSchema
@@ -253,6 +254,27 @@ def test_xml_types_come_from_the_schema():
     assert parse(text, "xml", tools=[SCHEMA]).calls[0].arguments == {
         "path": "5", "count": 5, "deep": True, "content": "a </parameter> b\n",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n</fun", "\n<parameter=b", "\n</tool_"])
+def test_xml_that_was_cut_between_parameters_is_no_call(end: str):
+    text = "<tool_call>\n<function=f>\n<parameter=a>\nx\n</parameter>" + end
+    assert parse(text, "xml") == Parsed("", (), Malformed(text, "the text ends inside the call"))
+
+
+@pytest.mark.parametrize("text", ["5", "null ", "hello", "none"])
+def test_xml_text_that_may_be_null(text: str):
+    kinds: JSON = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    tool = {"name": "f", "description": "", "parameters": {"properties": {"a": kinds}}}
+    call = "<function=f>\n<parameter=a>\n%s\n</parameter>\n</function>"
+    tools = cast("list[ToolSchema]", [{"type": "function", "function": tool}])
+    assert parse(call % text, "xml", tools=tools).calls[0].arguments == {"a": text}
+    assert parse(call % "null", "xml", tools=tools).calls[0].arguments == {"a": None}
+
+
+def test_a_call_does_not_reach_beyond_its_fence():
+    text = '```json\n{"a": 1}\n```\nThe "name": x, the "arguments": y.'
+    assert parse(text, "fenced") == Parsed(text)
 
 
 def test_xml_without_closing_tags():
