@@ -30,8 +30,9 @@ _PIECES = (
     *(mark for form in FORMATS for mark in OPENERS[form]),
     "</tool_call>", "</function>", "<function=write_file>", "<parameter=path>", "</parameter>",
     "```", "\n```", "[ARGS]", "[CALL_ID]", '{"name": "f", "arguments": {', '"name":',
-    '"parameters":', "{", "}", "[", "]", ",", ":", '"', "'", "\\", "\\u00", "\\ud800", "null", "NaN",
-    "1e999", "-", "0", "9" * 400, "[" * 70, '"""', "\n", " ", "text", "ä", "🦆", "\x00", "\ud7ff",
+    '"parameters":', "{", "}", "[", "]", ",", ":", '"', "'", "\\", "\\u00", "\\ud800", "null",
+    "NaN", "1e999", "-", "0", "9" * 400, "[" * 70, '"""', "\n", " ", "text", "ä", "🦆", "\x00",
+    "\ud7ff",
 )  # fmt: skip
 
 
