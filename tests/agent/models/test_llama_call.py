@@ -304,6 +304,17 @@ def test_wrong_calls_do_not_fit(runtime: LlamaRuntime, arguments: str):
     assert not fits(runtime, "hermes", TOOLS, text)
 
 
+@pytest.mark.parametrize("properties", [{}, {"properties": {}}, {"properties": {"b": {}}}])
+def test_what_is_demanded_but_not_described(runtime: LlamaRuntime, properties: dict[str, JSON]):
+    tools = [tool("f", {"required": ["a"], **properties})]
+
+    def call(arguments: str) -> str:
+        return f'{{"name": "f", "parameters": {arguments}}}'
+
+    assert fits(runtime, "llama3", tools, call('{"a": [1]}'))
+    assert not fits(runtime, "llama3", tools, call("{}"))
+
+
 @pytest.mark.parametrize("inner", ["\\ud800", "\\udc00", "\\ud800\\u0041", "\n", "\x00", "\\x"])
 def test_half_characters_and_raw_ones_do_not_fit(runtime: LlamaRuntime, inner: str):
     def call(text: str) -> str:
