@@ -188,10 +188,10 @@ class Rules:
         return self._list(inner, least, most)
 
     def _object(self, schema: Schema, root: Schema, depth: int) -> str | None:
-        properties = schema.get("properties")
         if depth <= 0:
             return None
-        if not isinstance(properties, dict):
+        properties = declared(schema)
+        if properties is None:
             extra = schema.get("additionalProperties", True)
             inner = self.value(extra, root, depth - 1) if extra is not False else None
             return self._mapping(inner) if inner else self.add('"{" ws "}"')
@@ -248,14 +248,23 @@ def _merged(schema: Schema, other: JSON) -> dict[str, JSON]:
     if isinstance(ours, dict) and isinstance(theirs, dict):
         merged["properties"] = {**ours, **theirs}
     if "required" in merged:
-        merged["required"] = [*sorted(required(schema) | required(other))]
+        merged["required"] = [*required(schema), *required(other)]
     return merged
 
 
-def required(schema: Schema) -> set[str]:
+def declared(schema: Schema) -> Mapping[str, JSON] | None:
+    """The arguments that a schema names, with their schemas; None where it names none."""
+    found = schema.get("properties")
+    properties = found if isinstance(found, dict) else {}
+    # Some schemas demand what they do not describe.
+    demanded = {name: True for name in required(schema) if name not in properties}
+    return {**properties, **demanded} if demanded or isinstance(found, dict) else None
+
+
+def required(schema: Schema) -> Sequence[str]:
     """The names of the arguments that must be there."""
     names = schema.get("required")
-    return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
 def _bounds(schema: Schema, what: str) -> tuple[int, int | None]:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 
 from agent.lenient import read_json
-from agent.schema_rules import Rules, Schema, allowed, required
+from agent.schema_rules import Rules, Schema, allowed, declared, required
 from tools.call import JSON
 
 _CLOSING = "</parameter>"
@@ -27,8 +27,8 @@ def texts(rules: Rules, schema: Schema) -> str:
     """What writes the arguments of a schema one by one, each between its tags."""
     for name, body in _until("text", _CLOSING):
         rules.define(name, body)
-    properties = schema.get("properties")
-    if not isinstance(properties, dict):
+    properties = declared(schema)
+    if properties is None:
         start, end = rules.literal("<parameter="), rules.literal(">\n")
         some = f"(ws {start} [a-zA-Z_] [a-zA-Z0-9_.-]{{0,60}} {end} text)*"
         return '""' if schema.get("additionalProperties") is False else some

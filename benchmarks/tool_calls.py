@@ -77,13 +77,15 @@ def begins_well(text: str, form: Format, tools: Sequence[ToolSchema], ruler: Lla
         return call.read(text[len(mark) :]) == ""
 
 
-def opened(kind: type[LlamaModel], gguf: Path, special: str, seed: int) -> LlamaModel:
+def opened(
+    kind: type[LlamaModel], gguf: Path, special: str, seed: int, tokens: int = _TOKENS
+) -> LlamaModel:
     """A student that will open a call after a special token."""
     form = OPENINGS[special][0]
     return kind(
         gguf,
         settings=ModelSettings(
-            max_tokens=_TOKENS, temperature=_TEMPERATURE, seed=seed, tool_format=form
+            max_tokens=tokens, temperature=_TEMPERATURE, seed=seed, tool_format=form
         ),
     )
 
@@ -119,7 +121,7 @@ def row(label: str, counts: Counter[str]) -> None:
 async def slowdown(gguf: Path) -> float:
     """Print how fast calls are written; the ratio of the best."""
     tools = [schema(tool) for tool in default_tools("full")]
-    models = [opened(kind, gguf, "<|hermes|>", 0) for kind in _NAMES]
+    models = [opened(kind, gguf, "<|hermes|>", 0, 128) for kind in _NAMES]
     speeds: list[list[float]] = [[] for _ in models]
     for _ in range(_ROUNDS + 1):
         for model, measured in zip(models, speeds, strict=True):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -21,6 +22,7 @@ from agent.models.llama_call import Call
 from agent.models.llama_runtime import LlamaRuntime
 from agent.models.settings import ModelSettings
 from agent.parse import parse
+from benchmarks import untrained
 from tests.agent.models.conftest import Tell
 from tests.agent.schemas import unfit
 from tests.agent.test_parse import rendered
@@ -302,6 +304,17 @@ def test_wrong_calls_do_not_fit(runtime: LlamaRuntime, arguments: str):
     assert not fits(runtime, "hermes", TOOLS, text)
 
 
+@pytest.mark.parametrize("properties", [{}, {"properties": {}}, {"properties": {"b": {}}}])
+def test_what_is_demanded_but_not_described(runtime: LlamaRuntime, properties: dict[str, JSON]):
+    tools = [tool("f", {"required": ["a"], **properties})]
+
+    def call(arguments: str) -> str:
+        return f'{{"name": "f", "parameters": {arguments}}}'
+
+    assert fits(runtime, "llama3", tools, call('{"a": [1]}'))
+    assert not fits(runtime, "llama3", tools, call("{}"))
+
+
 @pytest.mark.parametrize("inner", ["\\ud800", "\\udc00", "\\ud800\\u0041", "\n", "\x00", "\\x"])
 def test_half_characters_and_raw_ones_do_not_fit(runtime: LlamaRuntime, inner: str):
     def call(text: str) -> str:
@@ -322,6 +335,21 @@ def test_no_parameter_ends_early(runtime: LlamaRuntime):
         assert fits(runtime, "xml", tools, call(text))
         assert parse(call(text), "xml", tools=tools).calls[0].arguments == {"text": text}
     assert not fits(runtime, "xml", tools, call("a</parameter>b"))
+
+
+@pytest.mark.skipif(not untrained.SHARED.is_dir(), reason="needs the vocabulary of Qwen2")
+def test_bytes_that_are_no_text_do_not_fit(tmp_path: Path):
+    """llama.cpp lets through what joins tokens to an overlong code: no reader knows it."""
+    gguf = untrained.write(tmp_path / "untrained.gguf", untrained.SMALL)
+    with closing(LlamaRuntime(gguf)) as runtime, runtime.chooser(1.0, 0) as choose:
+        runtime.feed(runtime.tokens("x"), threading.Event())
+        with closing(Call(runtime, grammar(TOOLS, "llama3"), "")) as call:
+            assert call.read('{"name": "anything", "parameters": {"a": "') == ""
+            first, wrong = runtime.spelling.singles[0xE0], 7492
+            assert runtime.piece(wrong) == b"\x82\xac"
+            assert choose(lambda token, chain: call.judge(first, chain)) == first
+            following = choose(lambda token, chain: call.judge(wrong, chain))
+            assert 0xA0 <= runtime.piece(following)[0] <= 0xBF
 
 
 def test_two_tools_may_use_the_same_name_for_different_things(runtime: LlamaRuntime):
