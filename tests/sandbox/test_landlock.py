@@ -181,7 +181,7 @@ PRELUDE = """
 import ctypes, os, resource, signal, socket, sys
 libc = ctypes.CDLL(None, use_errno=True)
 def call(*arguments):
-    got = libc.syscall(*arguments)
+    got = libc.syscall(*(ctypes.c_long(a) if isinstance(a, int) else a for a in arguments))
     if got < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return got
@@ -259,9 +259,9 @@ async def test_protected_files_are_put_back(tmp_path: Path) -> None:
 async def test_memory_and_time_are_limited(tmp_path: Path) -> None:
     limits = Limits(memory_mb=128, seconds=20)
     sandbox = await open_sandbox(tmp_path, backend="landlock", limits=limits)
-    several = "import os; os.fork(); os.fork(); x = b'x' * 70_000_000; import time; time.sleep(9)"
+    several = "import os; os.fork(); os.fork(); x = b'x' * 70_000_000; import time; time.sleep(4)"
     ended = await sandbox.run(["python", "-c", several])
-    assert not ended.ok
+    # Which of the four is killed is chance; where it is a child, the command itself goes on.
     assert "more than 128 MB of memory" in ended.killed + ended.stderr
     assert (await sandbox.run(["sleep", "60"], seconds=0.2)).timed_out
     await sandbox.close()

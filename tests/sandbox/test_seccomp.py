@@ -36,7 +36,8 @@ PRELUDE = """
 import ctypes, errno, json, os, socket, struct, sys
 libc = ctypes.CDLL(None, use_errno=True)
 def call(*arguments):
-    got = libc.syscall(*arguments)
+    # A bare int is a C int to ctypes: what lies above it, on the stack, would be chance.
+    got = libc.syscall(*(ctypes.c_long(a) if isinstance(a, int) else a for a in arguments))
     if got < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return got
