@@ -159,7 +159,7 @@ def _mistral(text: str, start: int, kinds: Kinds) -> Region:
 # Without a mark of its own a call is known by its keys: `{"name": …}` alone is anybody's JSON.
 # Nor does it reach beyond a fence that ends.
 _BARE_CALL = re.compile(
-    r"""\s*(?=(?:(?!\n```).){0,400}?"name"\s*:)
+    r"""\s*+(?=(?:(?!\n```).){0,400}?"name"\s*:)
     \{(?:(?!\n```).){0,400}?"(?:arguments|parameters)"\s*:""",
     re.DOTALL | re.VERBOSE,
 )
