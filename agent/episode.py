@@ -19,7 +19,13 @@ class Step:
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
     trained: bool = True
-    """False for assistant turns that must not be imitated (unreadable calls)."""
+    """False for assistant turns that must not be imitated (unreadable calls, stalled steps)."""
+    model: str = ""
+    """Who made the message; empty: the episode's model."""
+    repair: str = ""
+    """What made or corrected the message, where it is not the model's own first answer."""
+    corrects: int | None = None
+    """Index of the step that this one shows the right form of."""
 
 
 @dataclass(frozen=True)

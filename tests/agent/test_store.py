@@ -44,6 +44,19 @@ def test_an_episode_comes_back_as_it_was_written(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_step_of_before_repairs_loads_and_a_repaired_one_comes_back(tmp_path: Path) -> None:
+    store = Store(tmp_path / "e.sqlite")
+    store.begin(episode())
+    usage = '{"input": 1, "output": 2, "cached": 0, "cost": null, "reasoning": 0}'
+    old = f'{{"message": {{"role": "user", "content": "u"}}, "usage": {usage}, "seconds": 0.5, '
+    with sqlite3.connect(store.path) as database:
+        database.execute("INSERT INTO steps VALUES ('e1', 0, ?)", (old + '"trained": true}',))
+    mended = Step(assistant("a"), model="teacher", repair="escalated", corrects=0)
+    store.append("e1", 1, mended)
+    assert store.episode("e1").steps == (Step(user("u"), Usage(1, 2, cost=None), 0.5), mended)
+    store.close()
+
+
 def test_a_killed_writer_keeps_what_it_had(tmp_path: Path) -> None:
     script = """
 import sys, time
