@@ -40,6 +40,8 @@ class Message(TypedDict):
     """Of the tool, on tool messages."""
     provider: NotRequired[dict[str, JSON]]
     """What one provider wants back verbatim (thinking blocks); others ignore it."""
+    kept_from: NotRequired[int]
+    """On the message of a compaction, which no model sees as it is: see agent/compact.py."""
 
 
 def system(text: str) -> Message:

@@ -55,6 +55,16 @@ class Usage:
     reasoning: int = 0
     """Output tokens that went into reasoning, where the provider tells."""
 
+    @property
+    def evaluated(self) -> int:
+        """Prompt tokens that were not in a cache: with `cached` the meter of the prefix."""
+        return max(self.input - self.cached, 0)
+
+    @property
+    def reused(self) -> float:
+        """The share of the prompt that was read from a cache, 0 to 1; 0 where none was sent."""
+        return min(self.cached / self.input, 1.0) if self.input else 0.0
+
     def __add__(self, other: "Usage") -> "Usage":
         """The sum; an unknown price makes the sum's price unknown."""
         known = self.cost is not None and other.cost is not None
@@ -76,7 +86,14 @@ class Stop:
     """What goes into the message's `provider` field."""
 
 
-Event = Text | Thinking | ToolCall | Malformed | Usage | Stop
+@dataclass(frozen=True)
+class Notice:
+    """Something that the user should know. Said by us: no part of the answer."""
+
+    text: str
+
+
+Event = Text | Thinking | ToolCall | Malformed | Usage | Notice | Stop
 
 
 class Model(Protocol):
