@@ -6,6 +6,7 @@ byte, apart from the cache breakpoints, which are no part of what is compared.
 
 import re
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, cast
 
 from agent.message import Message
@@ -14,14 +15,15 @@ from tools.schema import ToolSchema
 Wire = dict[str, Any]
 
 _CACHED: Wire = {"type": "ephemeral"}
+_LOOKBACK = 20
+"""Blocks in which Anthropic looks for an entry, beginning with that of a breakpoint."""
 
 
 def request(messages: Sequence[Message], tools: Sequence[ToolSchema]) -> Wire:
     """The parts of a request that come from the conversation: system, messages and tools.
 
-    Two kinds of cache breakpoints are set: after system prompt and tools, which never change, and
-    on the last two user turns: the newest one writes the cache that the next request reads, and
-    the one before it is found even where a step appended more blocks than Anthropic looks back.
+    There are at most four cache breakpoints: one after tools and system prompt, which never change,
+    the others as `_mark` sets them.
     """
     system, rest = _split(messages)
     body: Wire = {"messages": _turns(rest)}
@@ -38,10 +40,22 @@ def request(messages: Sequence[Message], tools: Sequence[ToolSchema]) -> Wire:
         body["system"] = [{"type": "text", "text": system, "cache_control": _CACHED}]
     elif tools:
         body["tools"][-1]["cache_control"] = _CACHED
-    asked = [turn for turn in body["messages"] if turn["role"] == "user"]
-    for turn in asked[-2:]:
-        turn["content"][-1]["cache_control"] = _CACHED
+    _mark(body["messages"])
     return body
+
+
+def _mark(turns: list[Wire]) -> None:
+    """Set breakpoints on three user turns.
+
+    The last one writes the cache that the next request reads. The one before it is where the last
+    request wrote, and is found even where a step appended more blocks than Anthropic looks back. A
+    third one looks back from where the second ends: another model may have made some steps.
+    """
+    ends = list(accumulate(len(turn["content"]) for turn in turns))
+    asked = [at for at, turn in enumerate(turns) if turn["role"] == "user"]
+    near = [at for at in asked[:-2] if ends[at] >= ends[asked[-2]] - _LOOKBACK]
+    for at in (*near[:1], *asked[-2:]):
+        turns[at]["content"][-1]["cache_control"] = _CACHED
 
 
 def _split(messages: Sequence[Message]) -> tuple[str, Sequence[Message]]:

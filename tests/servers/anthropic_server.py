@@ -5,6 +5,7 @@ The script is the one of openai_server.py.
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 # As a script it is started by its path, from anywhere and with nothing but the standard library.
@@ -13,11 +14,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.servers.model_server import Reply, Wire, serve
 
 
-def events(reply: Reply, request: Wire, identity: str) -> list[bytes]:
-    """A reply as server-sent events; text in pieces of 5 characters, arguments of 7."""
+def events(
+    reply: Reply, request: Wire, identity: str, counts: Mapping[str, int] | None = None
+) -> list[bytes]:
+    """A reply as server-sent events; text in pieces of 5 characters, arguments of 7.
+
+    `counts` are the prompt's tokens; without them half of a guess was read from the cache.
+    """
     size = len(json.dumps(request["messages"])) // 4
-    counts = {"input_tokens": size, "cache_read_input_tokens": size // 2, "output_tokens": 1}
-    message: Wire = {"id": identity, "role": "assistant", "content": [], "usage": counts}
+    counts = counts or {"input_tokens": size, "cache_read_input_tokens": size // 2}
+    usage: Wire = {**counts, "output_tokens": 1}
+    message: Wire = {"id": identity, "role": "assistant", "content": [], "usage": usage}
     sent: list[Wire] = [{"type": "message_start", "message": message}, {"type": "ping"}]
     blocks: list[tuple[Wire, list[Wire]]] = []
     if reply.thinking:

@@ -36,7 +36,10 @@ def test_a_whole_conversation():
         "system": [{"type": "text", "text": "Be brief.", "cache_control": CACHED}],
         "tools": [{"name": "f", "description": "F.", "input_schema": {"type": "object"}}],
         "messages": [
-            {"role": "user", "content": [{"type": "text", "text": "Look"}]},
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": "Look", "cache_control": CACHED}],
+            },
             {
                 "role": "assistant",
                 "content": [
