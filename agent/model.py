@@ -113,6 +113,19 @@ class Model(Protocol):
         ...
 
 
+class Measured(Protocol):
+    """What a model offers besides, where it knows its window and can count before it is asked."""
+
+    @property
+    def window(self) -> int:
+        """How many tokens prompt and answer may have together; 0 where that is not known."""
+        ...
+
+    async def count(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> int:
+        """The tokens of a prompt: roughly while it is far from the window, exactly near it."""
+        ...
+
+
 @dataclass(frozen=True)
 class Reply:
     """A whole answer."""
