@@ -76,6 +76,17 @@ class Usage:
             self.reasoning + other.reasoning,
         )
 
+    def __sub__(self, other: "Usage") -> "Usage":
+        """What is still to be counted where `other` was counted already; may be below zero."""
+        known = self.cost is not None and other.cost is not None
+        return Usage(
+            self.input - other.input,
+            self.output - other.output,
+            self.cached - other.cached,
+            (self.cost or 0.0) - (other.cost or 0.0) if known else None,
+            self.reasoning - other.reasoning,
+        )
+
 
 @dataclass(frozen=True)
 class Stop:
@@ -91,6 +102,16 @@ class Notice:
     """Something that the user should know. Said by us: no part of the answer."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class Retry(Notice):
+    """The request failed before anything was said, and is repeated after a pause."""
+
+    seconds: float
+    """The pause."""
+    overloaded: bool
+    """The provider wants fewer requests: 429, 529, or words to that effect."""
 
 
 Event = Text | Thinking | ToolCall | Malformed | Usage | Notice | Stop

@@ -14,6 +14,8 @@ class Endpoint:
     """The environment variable that holds its key; empty for servers that need none."""
     responses: bool = False
     """Use the Responses API: for gateways to OpenAI. OpenAI's own address needs no such hint."""
+    prices: str = ""
+    """Whose prices hold, as genai-prices calls it (`openai`), where the address does not tell."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,18 @@ class ModelSettings:
     """Another address for Anthropic's or OpenAI's API."""
     api_key_env: str | None = None
     """Another environment variable for their key."""
+    first_timeout: float = 300.0
+    """Seconds until an answer begins; a server without a GPU reads the whole prompt first."""
     timeout: float = 120.0
-    """Seconds of silence, before the first byte or between two."""
+    """Seconds of silence inside an answer."""
     retries: int = 4
     """How often a request is repeated after the first one failed."""
+    patience: float = 60.0
+    """The longest pause before a request is repeated, in seconds, whatever the server asks for."""
+    call_cost: float | None = None
+    """US dollars that one request may cost: the longest answer is made short enough for that."""
+    effort: str = ""
+    """How much a model thinks: `low`, `medium`, `high`, …; empty leaves it to the provider."""
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict[str, Endpoint])
     """Further endpoints by name: `name:model` opens a model there."""
     context: int = 0
