@@ -4,14 +4,16 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from agent.agent import Agent
 from agent.episode import Episode, Step
 from agent.limits import EpisodeLimits, Limited, LimitReached
 from agent.message import Message, observed, system, unanswered, user, whole
-from agent.model import ContextFull, Event
+from agent.model import ContextFull, Event, Model, Notice
 from agent.prompt import system_prompt
+from agent.room import LEFT_OUT, Fitted
 from agent.store import Store
 from agent.task import Task
 from sandbox.check import Verdict
@@ -77,19 +79,31 @@ class Conversation:
             return await self._turn(decide)
         except LimitReached as reached:
             return str(reached)
-        except ContextFull:
+        except ContextFull as full:
+            self.listen(Notice(str(full)))
             return "limit: context"
         finally:
             self._answer_open_calls()
 
     async def _turn(self, decide: Decide) -> str:
+        fitted = Fitted(self.agent.model)
+        limited = Limited(fitted, self.limits)
+        while True:
+            try:
+                return await self._steps(limited, fitted, decide)
+            except ContextFull:
+                # What the provider counts may be more than we took it for.
+                if not await self._shorten(fitted, refused=True):
+                    raise
+
+    async def _steps(self, model: Model, fitted: Fitted, decide: Decide) -> str:
         # LangGraph takes a second to import: it is loaded with the first turn, not with the prompt.
         from langgraph.types import Command
 
         from agent.graph import build
 
-        limited = Limited(self.agent.model, self.limits)
-        graph = build(self.agent, limited, self._record, self.listen)
+        shorten = partial(self._shorten, fitted)
+        graph = build(self.agent, model, self._record, self.listen, shorten)
         state: Any = {"messages": self.episode.messages, "denied": {}, "final": "", "stop": ""}
         while True:
             state = await graph.ainvoke(state, CONFIG, durability="exit")
@@ -98,6 +112,15 @@ class Conversation:
             asked = unanswered(self.episode.messages)[:1]
             # Pairs, since LangGraph takes a mapping for answers to several interrupts.
             state = Command(resume=list((await decide(asked)).items()))
+
+    async def _shorten(self, fitted: Fitted, *, refused: bool = False) -> list[Message]:
+        """Record a compaction where one is due, and tell the user."""
+        messages, tools = self.episode.messages, self.agent.schemas
+        note = await fitted.shorter(messages, tools, refused=refused)
+        if note is None:
+            return []
+        self.listen(Notice(LEFT_OUT))
+        return [self._record(Step(note))]
 
     def close(self, stop: str, diff: str = "", verdict: Verdict | None = None) -> Episode:
         """End the episode on disk and return it whole."""

@@ -1,8 +1,8 @@
-"""The agent's loop: think, ask for approval, act, and think again until nothing is left to do."""
+"""The agent's loop: fit, think, ask for approval, act, and again until nothing is left to do."""
 
 import operator
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypedDict
 
 from langgraph.checkpoint.memory import InMemorySaver
@@ -33,10 +33,16 @@ class State(TypedDict):
 Graph = CompiledStateGraph[State, None, State, State]
 Record = Callable[[Step], Message]
 Listen = Callable[[Event | Observation], None]
+Shorten = Callable[[], Awaitable[list[Message]]]
+"""Records a compaction where one is due, and returns its message."""
 
 
-def build(agent: Agent, model: Model, record: Record, listen: Listen) -> Graph:
+def build(agent: Agent, model: Model, record: Record, listen: Listen, shorten: Shorten) -> Graph:
     """Compile the loop of `agent`, driven by `model`; each message is recorded as it is made."""
+
+    async def fit(state: State) -> dict[str, Any]:
+        # Between steps alone, so that no call is parted from its results.
+        return {"messages": await shorten()}
 
     async def think(state: State) -> dict[str, Any]:
         began = time.monotonic()
@@ -66,10 +72,10 @@ def build(agent: Agent, model: Model, record: Record, listen: Listen) -> Graph:
         return {"messages": messages, "final": final, "stop": "end"}
 
     graph = StateGraph(State)
-    graph.add_node(think).add_node(approve).add_node(act)
-    graph.add_edge(START, "think").add_edge("approve", "act")
-    graph.add_conditional_edges("think", _after, ["think", "approve", END])
-    graph.add_conditional_edges("act", _after, ["think", "approve", END])
+    graph.add_node(fit).add_node(think).add_node(approve).add_node(act)
+    graph.add_edge(START, "fit").add_edge("fit", "think").add_edge("approve", "act")
+    graph.add_conditional_edges("think", _after, ["fit", "approve", END])
+    graph.add_conditional_edges("act", _after, ["fit", "approve", END])
     return graph.compile(checkpointer=InMemorySaver())
 
 
@@ -77,7 +83,7 @@ def _after(state: State) -> str:
     """The node that comes next: every call is asked for and carried out by itself."""
     if unanswered(state["messages"]):
         return "approve"
-    return END if state["messages"][-1]["role"] == "assistant" else "think"
+    return END if state["messages"][-1]["role"] == "assistant" else "fit"
 
 
 async def _result(agent: Agent, call: ToolCall, denied: str | None) -> Observation:
