@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
@@ -21,6 +21,8 @@ from tools.schema import ToolSchema
 
 _ROOM = 32
 """Tokens that an answer needs at least."""
+_OWN = ""
+"""The name of the adapter that a version of the model consists of."""
 
 
 class LlamaModel:
@@ -131,6 +133,32 @@ class LlamaModel:
         self.name = f"local:{name or gguf.stem}"
         return seconds
 
+    def adapt(
+        self,
+        scales: Mapping[str, float],
+        load: Mapping[str, Path] | None = None,
+        drop: Iterable[str] = (),
+    ) -> float:
+        """Use exactly these adapters, by name, each at its scale; others stay in memory.
+
+        Waits for an answer that is being written. The adapter that the model was opened with, or
+        last swapped to, has the name "". Returns the seconds that the change took.
+
+        Args:
+            scales: 1.0 is as it was trained; none at all is the bare model.
+            load: files to take into memory before, by name; what had the name is replaced.
+            drop: names that leave the memory.
+
+        Raises:
+            Refused: a file is missing, broken or not for this model, or a name is unknown.
+        """
+        return self._thread.submit(self._adapt, scales, load or {}, drop).result()
+
+    @property
+    def adapters(self) -> Mapping[str, str]:
+        """The adapters in memory: name to SHA-256, hex."""
+        return self._runtime.adapters.resident
+
     async def close(self) -> None:
         """Free the memory, after the answer that is being written."""
         await asyncio.wrap_future(self._thread.submit(self._runtime.close))
@@ -139,8 +167,7 @@ class LlamaModel:
     def _open(self, gguf: Path, adapter: Path | None) -> LlamaRuntime:
         runtime = LlamaRuntime(gguf, self._settings.context, self._settings.threads)
         try:
-            if adapter:
-                runtime.adapt(adapter)
+            _own(runtime, adapter)
         except Refused:
             runtime.close()
             raise
@@ -149,12 +176,23 @@ class LlamaModel:
     def _swap(self, gguf: Path, adapter: Path | None) -> float:
         began = time.perf_counter()
         if gguf == self._runtime.gguf:
-            self._runtime.adapt(adapter)
+            _own(self._runtime, adapter)
         else:
             # The new one first: if it cannot be loaded, the old one is still there.
             new = self._open(gguf, adapter)
             self._runtime.close()
             self._runtime = new
+        return time.perf_counter() - began
+
+    def _adapt(
+        self, scales: Mapping[str, float], load: Mapping[str, Path], drop: Iterable[str]
+    ) -> float:
+        began, adapters = time.perf_counter(), self._runtime.adapters
+        for name, path in load.items():
+            adapters.load(name, path)
+        adapters.use(scales)
+        for name in drop:
+            adapters.drop(name)
         return time.perf_counter() - began
 
     def _answer(
@@ -218,6 +256,17 @@ class _Written:
 
     tokens = 0
     ended = False
+
+
+def _own(runtime: LlamaRuntime, adapter: Path | None) -> None:
+    """Use the adapter of a version of the model, and no other."""
+    adapters = runtime.adapters
+    if adapter:
+        adapters.load(_OWN, adapter)
+        adapters.use({_OWN: 1.0})
+    else:
+        adapters.use({})
+        adapters.drop(_OWN)
 
 
 def _ending(splitter: Splitter | None, ended: bool) -> Iterator[Event]:

@@ -1,4 +1,4 @@
-"""llama.cpp in this process: one model, one context, at most one LoRA adapter.
+"""llama.cpp in this process: one model, one context, any number of LoRA adapters.
 
 The high-level class of llama-cpp-python has no way to change adapters, redirects the whole
 process's output while it loads, and counts nothing; this is the part of the C API that we need.
@@ -7,13 +7,14 @@ process's output while it loads, and counts nothing; this is the part of the C A
 import ctypes
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from agent.models.llama_adapters import Adapters
+from agent.models.llama_library import library, listen_anew, loaded, reason
 from agent.models.llama_spelling import Spelling
 from sandbox.refused import Refused
 
@@ -22,8 +23,6 @@ _BATCH = 512
 _SMALL = 100_000_000
 """Parameters below which threads wait for each other longer than they work; on a busy machine
 twenty times as long."""
-_ERROR = 4
-"""llama.cpp's log level."""
 _MOST = 16_384
 """The context that is taken by default from a model trained for more: memory grows with it."""
 
@@ -50,9 +49,9 @@ class LlamaRuntime:
         Raises:
             Refused: the file is missing, broken, or not for chatting.
         """
-        self._api = api = _library()
+        self._api = api = library()
         self.gguf = gguf
-        self._model = _loaded(gguf)
+        self._model = loaded(gguf)
         self._vocab = api.llama_model_get_vocab(self._model)
         template = api.llama_model_chat_template(self._model, None)
         if not template:
@@ -65,8 +64,10 @@ class LlamaRuntime:
         self.size: int = api.llama_n_ctx(self._context)
         """Of the context, in tokens."""
         self.cells: list[int] = []
-        """The tokens whose keys and values are in the context's memory, in order."""
-        self._adapter: Any = None
+        """The tokens whose keys and values are in the context's memory, in order. They are of the
+        adapters that were in use when they were fed; `feed` knows when others are."""
+        self.adapters = Adapters(self._model, self._context, gguf)
+        self._computed = ""
 
     @property
     def api(self) -> Any:  # noqa: ANN401 - the bindings are mostly untyped
@@ -131,6 +132,10 @@ class LlamaRuntime:
             Cancelled: the flag was set before the end; the memory stays usable.
             RuntimeError: llama.cpp failed.
         """
+        if self._computed != self.adapters.key:
+            # What other weights computed is not what these would have.
+            self._cut(0)
+            self._computed = self.adapters.key
         pairs = zip(self.cells, prompt, strict=False)
         same = next((at for at, (a, b) in enumerate(pairs) if a != b), None)
         if same is None:
@@ -199,35 +204,13 @@ class LlamaRuntime:
         finally:
             api.llama_sampler_free(chain)
 
-    def adapt(self, adapter: Path | None) -> None:
-        """Set the LoRA adapter, or none, and forget what the other weights computed.
-
-        Raises:
-            Refused: the adapter is missing, broken or not for this model; the old one stays.
-        """
-        api, new = self._api, None
-        if adapter:
-            _check(adapter)
-            _COMPLAINTS.clear()
-            new = api.llama_adapter_lora_init(self._model, os.fsencode(adapter))
-            if not new:
-                raise Refused(f"{adapter} is no adapter for {self.gguf}{_reason()}: make it again.")
-        held = (api.llama_adapter_lora_p_ctypes * 1)(new) if new else None
-        scales = (ctypes.c_float * 1)(1.0)
-        api.llama_set_adapters_lora(self._context, held, 1 if new else 0, scales)
-        if self._adapter:
-            api.llama_adapter_lora_free(self._adapter)
-        self._adapter = new
-        self._cut(0)
-
     def close(self) -> None:
         """Free the memory; closing again does nothing."""
         if self._context:
-            if self._adapter:
-                self._api.llama_adapter_lora_free(self._adapter)
+            self.adapters.close()
             self._api.llama_free(self._context)
             self._api.llama_model_free(self._model)
-        self._context = self._model = self._adapter = None
+        self._context = self._model = None
 
     def _cut(self, keep: int) -> None:
         """Drop everything from memory behind the first `keep` tokens."""
@@ -247,71 +230,18 @@ class LlamaRuntime:
         options.n_threads = options.n_threads_batch = threads or _threads(
             api.llama_model_n_params(self._model)
         )
-        _COMPLAINTS.clear()
+        listen_anew()
         opened = api.llama_init_from_model(self._model, options)
         if not opened:
             api.llama_model_free(self._model)
             raise Refused(
                 f"{self.gguf} cannot be opened with a context of {options.n_ctx} tokens"
-                f"{_reason()}: set a smaller one."
+                f"{reason()}: set a smaller one."
             )
         return opened
 
     def _text(self, token: int) -> str | None:
         return self.piece(token).decode(errors="replace") if token >= 0 else None
-
-
-_KEPT: list[object] = []
-_COMPLAINTS: deque[str] = deque(maxlen=8)
-"""What llama.cpp said of errors lately; it is one per process, as its log is."""
-
-
-@cache
-def _library() -> Any:  # noqa: ANN401 - the bindings are generated and mostly untyped
-    """llama.cpp's C API, its log kept off the screen."""
-    try:
-        from llama_cpp import llama_cpp
-    except ImportError as error:
-        raise Refused(
-            "Local models need llama-cpp-python: install this program with its `local` extra."
-        ) from error
-
-    @llama_cpp.llama_log_callback
-    def listen(level: int, text: bytes, data: ctypes.c_void_p) -> None:
-        if level == _ERROR:
-            _COMPLAINTS.append(text.decode(errors="replace").strip())
-
-    llama_cpp.llama_log_set(listen, ctypes.c_void_p(0))
-    # The library keeps only a pointer: the callback must live as long as the process.
-    _KEPT.append(listen)
-    llama_cpp.llama_backend_init()
-    return llama_cpp
-
-
-def _loaded(gguf: Path) -> Any:  # noqa: ANN401 - a C pointer
-    _check(gguf)
-    api = _library()
-    _COMPLAINTS.clear()
-    model = api.llama_model_load_from_file(os.fsencode(gguf), api.llama_model_default_params())
-    if not model:
-        raise Refused(f"{gguf} cannot be loaded{_reason()}: get the file again.")
-    return model
-
-
-def _check(path: Path) -> None:
-    """Refuse what is plainly no GGUF before llama.cpp sees it."""
-    if not path.is_file():
-        raise Refused(f"There is no file {path}: give the path of a GGUF file.")
-    with path.open("rb") as file:
-        if file.read(4) != b"GGUF":
-            raise Refused(f"{path} is no GGUF file: give the path of one.")
-
-
-def _reason() -> str:
-    """The first complaint, which is the cause; the later ones only pass it on."""
-    if not _COMPLAINTS:
-        return ""
-    return f" ({_COMPLAINTS[0].rpartition(': ')[2].rstrip('.')})"
 
 
 def _threads(parameters: int) -> int:
