@@ -30,3 +30,19 @@ def cost(
         return float(calc_price(tokens, model, provider_api_url=url).total_price)
     except LookupError:
         return None
+
+
+def window(model: str, *, provider: str = "", url: str = "") -> int:
+    """The tokens that a model's prompt and answer may have together; 0 where that is not known.
+
+    From the same list; the arguments are those of `cost`.
+    """
+    from genai_prices.data_snapshot import get_snapshot
+
+    try:
+        found = get_snapshot().find_provider_model(
+            model, None, provider or None, None if provider else url
+        )
+    except LookupError:
+        return 0
+    return found[1].context_window or 0
