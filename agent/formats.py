@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from agent.lenient import read_json
+from agent.lenient import forgiven, read_json
 from tools.call import JSON
 
 Format = Literal["hermes", "xml", "mistral", "llama3", "fenced"]
@@ -42,6 +42,8 @@ class Region:
     calls: tuple[Written, ...] = ()
     reason: str = ""
     """Why it could not be read; with neither calls nor a reason it was text after all."""
+    slip: str = ""
+    """What was forgiven when it was read."""
 
 
 def format_of(template: str) -> Format:
@@ -100,11 +102,14 @@ def regions(text: str, form: Format, kinds: Kinds) -> Iterator[Region]:
 def _hermes(text: str, start: int, kinds: Kinds) -> Region:
     body = start + len("<tool_call>")
     try:
-        call, end = _call(text, body)
+        call, end, slip = _call(text, body)
     except ValueError as error:
         end = min(_after(text, body, "</tool_call>"), _before(text, body, "<tool_call>"))
         return Region(start, end, reason=str(error))
-    return Region(start, _closed(text, end), (call,))
+    closed = _closed(text, end)
+    if text[end:closed].lstrip()[:1] in ("}", "]"):
+        slip = slip or "there is a bracket too many"
+    return Region(start, closed, (call,), slip=slip)
 
 
 _FUNCTION = re.compile(r"\s*<function=([^>\n]+)>")
@@ -125,7 +130,9 @@ def _xml(text: str, start: int, kinds: Kinds) -> Region:
         return Region(start, end, reason="there is no <function=…> in the call")
     name, at = function[1].strip(), function.end()
     arguments: dict[str, JSON] = {}
+    slip = ""
     while found := _PARAMETER.match(text, at) or _UNCLOSED.match(text, at):
+        slip = slip or ("" if found.re is _PARAMETER else "a parameter is not closed")
         key, at = found[1].strip(), found.end()
         arguments[key] = _typed(found[2], kinds.get(name, {}).get(key, "text"))
     rest = text[at:].lstrip()
@@ -137,7 +144,8 @@ def _xml(text: str, start: int, kinds: Kinds) -> Region:
         return Region(start, len(text), reason="the text ends inside the call")
     closing = re.compile(r"\s*</function>").match(text, at)
     end = closing.end() if closing else at
-    return Region(start, _closed(text, end), (Written(name, arguments),))
+    slip = slip or ("" if closing else "the function is not closed")
+    return Region(start, _closed(text, end), (Written(name, arguments),), slip=slip)
 
 
 _NAMED = re.compile(r"\s*([\w.-]+)\s*(?:\[CALL_ID\]\s*(\w+)\s*)?(?:\[ARGS\])?\s*(?=\{)")
@@ -147,13 +155,14 @@ def _mistral(text: str, start: int, kinds: Kinds) -> Region:
     body = start + len("[TOOL_CALLS]")
     try:
         if named := _NAMED.match(text, body):
-            value, end = read_json(text, named.end())
-            return Region(start, end, (Written(named[1], _object(value), named[2] or ""),))
-        value, end = read_json(text, body)
+            value, end, slip = forgiven(text, named.end())
+            call = Written(named[1], _object(value), named[2] or "")
+            return Region(start, end, (call,), slip=slip)
+        value, end, slip = forgiven(text, body)
         calls = tuple(_written(item) for item in (value if isinstance(value, list) else [value]))
     except ValueError as error:
         return Region(start, _before(text, body, "[TOOL_CALLS]"), reason=str(error))
-    return Region(start, end, calls, "" if calls else "the list of calls is empty")
+    return Region(start, end, calls, "" if calls else "the list of calls is empty", slip)
 
 
 # Without a mark of its own a call is known by its keys: `{"name": …}` alone is anybody's JSON.
@@ -171,9 +180,10 @@ def _llama3(text: str, start: int, kinds: Kinds) -> Region:
     if not tagged and not _BARE_CALL.match(text, start):
         return Region(start, len(text))
     calls: list[Written] = []
+    slip = ""
     try:
         while at < len(text):
-            call, at = _call(text, at)
+            call, at, slip = _call(text, at)
             calls.append(call)
             at = _skip(text, at, "; \t\r\n")
     except ValueError as error:
@@ -181,7 +191,7 @@ def _llama3(text: str, start: int, kinds: Kinds) -> Region:
     if len(calls) > 1:
         # Its templates refuse a message with two calls: the conversation could not go on.
         return Region(start, len(text), reason="there is more than one call in the answer")
-    return Region(start, len(text), tuple(calls), "" if calls else "the call is empty")
+    return Region(start, len(text), tuple(calls), "" if calls else "the call is empty", slip)
 
 
 def _fenced(text: str, start: int, kinds: Kinds) -> Region:
@@ -189,10 +199,10 @@ def _fenced(text: str, start: int, kinds: Kinds) -> Region:
     if not _BARE_CALL.match(text, body):
         return Region(start, _after(text, body, "\n```"))
     try:
-        call, closing = _call(text, body)
+        call, closing, slip = _call(text, body)
     except ValueError as error:
         return Region(start, _after(text, body, "\n```"), reason=str(error))
-    return Region(start, _after(text, closing, "\n```"), (call,))
+    return Region(start, _after(text, closing, "\n```"), (call,), slip=slip)
 
 
 _READERS: dict[Format, Callable[[str, int, Kinds], Region]] = {
@@ -204,9 +214,9 @@ _READERS: dict[Format, Callable[[str, int, Kinds], Region]] = {
 }
 
 
-def _call(text: str, at: int) -> tuple[Written, int]:
-    value, end = read_json(text, at)
-    return _written(value), end
+def _call(text: str, at: int) -> tuple[Written, int, str]:
+    value, end, slip = forgiven(text, at)
+    return _written(value), end, slip
 
 
 def _written(value: JSON) -> Written:

@@ -8,7 +8,7 @@ value is an error, because half an argument must not become a whole one.
 import json
 import re
 
-from tools.call import JSON
+from tools.call import JSON, ToolCall
 
 _DEPTH = 60
 _SPACE = re.compile(r"\s*")
@@ -28,13 +28,42 @@ def read_json(text: str, start: int = 0) -> tuple[JSON, int]:
     Raises:
         ValueError: there is no readable value; the message says what is wrong and where.
     """
-    start = _skip(text, start)
+    value, end, _ = forgiven(text, start)
+    return value, end
+
+
+def forgiven(text: str, start: int = 0) -> tuple[JSON, int, str]:
+    """As `read_json`, and what a strict reader says of it: empty where nothing was forgiven.
+
+    Raises:
+        ValueError: there is no readable value; the message says what is wrong and where.
+    """
+    start, slip = _skip(text, start), ""
     try:
         value, end = json.JSONDecoder(parse_constant=_refuse).raw_decode(text, start)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        slip = getattr(error, "msg", "") or "it is no JSON"
         value, end = _value(text, start, 0)
     storable(value)
-    return value, end
+    return value, end, slip
+
+
+def mended(identity: str, name: str, text: str) -> tuple[ToolCall, ...]:
+    """The call whose arguments were written as `text`, read with its slips forgiven.
+
+    Nothing where that does not tell what was meant. Never raises.
+    """
+    try:
+        value, end = read_json(text)
+        if isinstance(value, str) and not text[end:].strip():
+            text = value
+            value, end = read_json(text)
+    except ValueError:
+        return ()
+    # Brackets too many are a slip; a second value is something else that was meant.
+    if not name or not isinstance(value, dict) or text[end:].strip(" \t\r\n}]);`"):
+        return ()
+    return (ToolCall(identity, name, value),)
 
 
 def storable(value: JSON, depth: int = _DEPTH) -> None:

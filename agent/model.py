@@ -40,6 +40,8 @@ class Malformed:
     text: str
     """What the model wrote, verbatim."""
     reason: str
+    calls: tuple[ToolCall, ...] = ()
+    """What it means with its slips forgiven; none where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ class Stop:
     reason: StopReason
     provider: dict[str, JSON] | None = None
     """What goes into the message's `provider` field."""
+    confidence: float | None = None
+    """How likely the model held the tokens of its calls, on average; None where that is unknown."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,26 @@ class Retry(Notice):
     """The provider wants fewer requests: 429, 529, or words to that effect."""
 
 
-Event = Text | Thinking | ToolCall | Malformed | Usage | Notice | Stop
+@dataclass(frozen=True)
+class Author:
+    """Another model than the conversation's own gives this answer."""
+
+    model: str
+    """Its name."""
+    stalled: Message | None = None
+    """On its first answer: the message of the other one with which it stopped getting on."""
+
+
+Event = Text | Thinking | ToolCall | Malformed | Usage | Notice | Author | Stop
+
+
+class Required(tuple[ToolSchema, ...]):
+    """Tools of which the answer must call one: models that can be held to that are.
+
+    Those tell it by an attribute `requires`. Others take it for any other sequence of tools.
+    """
+
+    __slots__ = ()
 
 
 class Model(Protocol):

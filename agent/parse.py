@@ -6,7 +6,7 @@ reads back exactly, so a conversation renders to the same bytes as it grows.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.formats import OPENERS, Format, Kinds, opening, regions
 from agent.model import Malformed
@@ -24,6 +24,16 @@ class Parsed:
     calls: tuple[ToolCall, ...] = ()
     malformed: Malformed | None = None
     """The first call that could not be read."""
+    slip: Malformed | None = None
+    """What was written, where all calls were read, but only with slips forgiven."""
+
+    @property
+    def events(self) -> list[ToolCall | Malformed]:
+        """What the stream of a model says of the calls."""
+        bad = self.malformed
+        if self.slip and not bad:
+            return [replace(self.slip, calls=self.calls)]
+        return [*self.calls, *([bad] if bad else [])]
 
 
 def parse(text: str, form: Format, *, message: int = 0, tools: Sequence[ToolSchema] = ()) -> Parsed:
@@ -36,10 +46,11 @@ def parse(text: str, form: Format, *, message: int = 0, tools: Sequence[ToolSche
             it, so that the same conversation has the same ids.
         tools: their schemas say which arguments of the `xml` format are not text.
     """
-    said, calls, malformed, at = "", list[ToolCall](), None, 0
-    for region in regions(text, form, _kinds(tools)):
+    said, calls, malformed, slip, at = "", list[ToolCall](), None, "", 0
+    found = list(regions(text, form, _kinds(tools)))
+    for region in found:
         said += _between(text[at : region.start], first=at == 0)
-        at = region.end
+        at, slip = region.end, slip or region.slip
         if region.reason and not malformed:
             malformed = Malformed(text[region.start : region.end], region.reason)
         for call in region.calls:
@@ -47,7 +58,8 @@ def parse(text: str, form: Format, *, message: int = 0, tools: Sequence[ToolSche
             calls.append(ToolCall(identity, call.name, call.arguments))
     rest = text[at:]
     said += rest if at == 0 or rest.strip() else ""
-    return Parsed(said, tuple(calls), malformed)
+    whole = "\n".join(text[region.start : region.end] for region in found)
+    return Parsed(said, tuple(calls), malformed, Malformed(whole, slip) if slip else None)
 
 
 class Splitter:

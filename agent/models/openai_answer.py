@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, cast
 
-from agent.lenient import arguments
+from agent.lenient import arguments, mended
 from agent.model import Event, Malformed, Stop, StopReason, Text, Thinking, Usage
 from agent.models.wire import Cut
 from tools.call import ToolCall
@@ -75,7 +75,11 @@ class OpenAIAnswer:
                     raise ValueError("the call breaks off")
                 yield ToolCall(identity, call["name"], arguments(call["arguments"]))
             except ValueError as error:
-                yield Malformed(f"{call['name']}({call['arguments']})", str(error))
+                written, meant = (
+                    call["arguments"],
+                    mended(identity, call["name"], call["arguments"]),
+                )
+                yield Malformed(f"{call['name']}({written})", str(error), meant)
         # Many servers say "stop" where they mean "tool_calls"; a reason of their own is an end.
         reason = "refusal" if self._refused else _STOPS.get(self._stop, "end")
         yield Stop("calls" if self._calls and reason == "end" else reason)

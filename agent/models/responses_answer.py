@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, cast
 
-from agent.lenient import arguments
+from agent.lenient import arguments, mended
 from agent.model import Event, Malformed, Stop, StopReason, Text, Thinking, Usage
 from agent.models.wire import Cut, Reported
 from tools.call import JSON, ToolCall
@@ -155,15 +155,18 @@ class ResponsesAnswer:
 
     def _called(self, item: Wire) -> Event:
         name, text = str(item.get("name") or ""), str(item.get("arguments") or "")
+        identity = ""
         try:
             if not name or not item.get("call_id"):
                 raise ValueError("the call has no name" if not name else "the call has no id")
             # Of an answer that was cut off, a call may be in order, but only if it says so.
             if self._stop != "end" and item.get("status") != "completed":
                 raise ValueError("the call breaks off")
-            return ToolCall(str(item["call_id"]), name, arguments(text))
+            identity = str(item["call_id"])
+            return ToolCall(identity, name, arguments(text))
         except ValueError as error:
-            return Malformed(f"{name}({text})", str(error))
+            meant = mended(identity, name, text) if identity else ()
+            return Malformed(f"{name}({text})", str(error), meant)
 
     def _kept(self) -> dict[str, JSON] | None:
         """Reasoning, which the API wants back unchanged, where it stood, and texts' phases."""

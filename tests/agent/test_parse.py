@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -180,7 +181,13 @@ def test_usual_slips_are_forgiven(body: str, close: str):
     if not close and body.endswith("}}}"):
         close = "</tool_call>"
     parsed = parse(f"<tool_call>\n{body}{close}", "hermes")
-    assert parsed == Parsed("", (ToolCall("call_0_0", "f", {"a": True, "b": None}),))
+    call = ToolCall("call_0_0", "f", {"a": True, "b": None})
+    assert (parsed.text, parsed.calls, parsed.malformed) == ("", (call,), None)
+    strict = body.startswith('{"function"') or '\\"' in body
+    assert (parsed.slip is None) == strict
+    assert parsed.events == [
+        call if strict else replace(cast("Malformed", parsed.slip), calls=(call,))
+    ]
 
 
 def test_code_in_arguments_keeps_its_bytes():
