@@ -113,7 +113,7 @@ class Budgeted:
     def __init__(self, model: Model, budget: Budget) -> None:
         """Spend on `model` from `budget`."""
         self.name = model.name
-        self._model = model
+        self.inner = model
         self._budget = budget
 
     async def stream(
@@ -126,7 +126,7 @@ class Budgeted:
         """
         if self._budget.used_up:
             raise LimitReached("budget: no price known" if self._budget.unpriced else "budget")
-        async for event in self._model.stream(messages, tools):
+        async for event in self.inner.stream(messages, tools):
             if isinstance(event, Usage):
                 self._budget.spent += event.cost or 0.0
                 self._budget.unpriced |= event.cost is None
