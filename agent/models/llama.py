@@ -6,7 +6,9 @@ import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import cast
 
 from agent.formats import FORMATS, Format, format_of
@@ -218,7 +220,7 @@ class LlamaModel:
         except Cancelled:
             return
         yield Usage(len(prompt), written.tokens, reused, 0.0)
-        yield from _ending(splitter, written.ended)
+        yield from _ending(splitter, written)
 
     def _guard(self, form: Format, tools: Sequence[ToolSchema]) -> Guard:
         return Guard(self._runtime, form, tools)
@@ -236,8 +238,10 @@ class LlamaModel:
         limit = min(settings.max_tokens, runtime.size // 4, runtime.size - len(prompt))
         with runtime.chooser(settings.temperature or 0.0, settings.seed) as choose:
             while not cancelled.is_set():
-                token = choose(guard.judge)
+                token = choose(judge := guard.judge)
                 written.tokens += 1
+                if judge:
+                    written.sure.append(runtime.probability(token))
                 written.ended = runtime.ends(token)
                 if written.ended:
                     break
@@ -251,11 +255,14 @@ class LlamaModel:
         yield guard.rest()
 
 
+@dataclass
 class _Written:
-    """How much was written, and whether the model ended its turn."""
+    """How much was written, how sure the model was of it, and whether it ended its turn."""
 
-    tokens = 0
-    ended = False
+    tokens: int = 0
+    ended: bool = False
+    sure: list[float] = field(default_factory=list[float])
+    """The probabilities of the tokens of calls."""
 
 
 def _own(runtime: LlamaRuntime, adapter: Path | None) -> None:
@@ -269,15 +276,14 @@ def _own(runtime: LlamaRuntime, adapter: Path | None) -> None:
         adapters.drop(_OWN)
 
 
-def _ending(splitter: Splitter | None, ended: bool) -> Iterator[Event]:
+def _ending(splitter: Splitter | None, written: _Written) -> Iterator[Event]:
     """The calls of an answer and its stop."""
     called = False
     if splitter:
         rest, parsed = splitter.finish()
         if rest:
             yield Text(rest)
-        yield from parsed.calls
-        if parsed.malformed:
-            yield parsed.malformed
-        called = bool(parsed.calls or parsed.malformed)
-    yield Stop("length" if not ended else "calls" if called else "end")
+        yield from parsed.events
+        called = bool(parsed.events)
+    sure = fmean(written.sure) if written.sure else None
+    yield Stop("length" if not written.ended else "calls" if called else "end", confidence=sure)

@@ -91,6 +91,14 @@ class LlamaRuntime:
         count = self._api.llama_vocab_n_tokens(self._vocab)
         return numpy.ctypeslib.as_array(self._api.llama_get_logits_ith(self._context, -1), (count,))
 
+    def probability(self, token: int) -> float:
+        """How likely the model holds a token to come next, whatever samplers make of it; 0 to 1."""
+        import numpy
+
+        logits = self.logits()
+        most = logits.max()
+        return float(numpy.exp(logits[token] - most) / numpy.exp(logits - most).sum())
+
     @cached_property
     def spelling(self) -> Spelling:
         """Tables over the vocabulary; made when they are first asked for."""
