@@ -99,7 +99,7 @@ def _command(call: ToolCall, result: str) -> str:
 def _others(done: Sequence[Exchange]) -> list[str]:
     known = {*_READ, *_CHANGED, *_RAN, "plan"}
     counts = Counter(_line(call.name) for call, _ in done if call.name not in known)
-    return [f"{name}, {count} times" for name, count in sorted(counts.items())]
+    return [f"{name} ({count})" for name, count in sorted(counts.items())]
 
 
 def _plan(done: Sequence[Exchange]) -> str:
