@@ -74,6 +74,20 @@ def write(path: Path, shape: Shape) -> Path:
     return path
 
 
+def sizes(shape: Shape) -> dict[str, tuple[int, int]]:
+    """The matrices of a layer: name to rows and columns."""
+    keys = shape.hidden // shape.heads * shape.kv_heads
+    return {
+        "attn_q": (shape.hidden, shape.hidden),
+        "attn_k": (keys, shape.hidden),
+        "attn_v": (keys, shape.hidden),
+        "attn_output": (shape.hidden, shape.hidden),
+        "ffn_gate": (shape.inner, shape.hidden),
+        "ffn_up": (shape.inner, shape.hidden),
+        "ffn_down": (shape.hidden, shape.inner),
+    }
+
+
 def schemas() -> list[list[ToolSchema]]:
     """The tool sets of the function calling leaderboard's questions; none if it is not there."""
     paths = sorted((SHARED / "bfcl/question").glob("*.jsonl"))
@@ -146,22 +160,13 @@ def _add_weights(writer: GGUFWriter, shape: Shape, tokens: Sequence[str]) -> Non
     ones = numpy.ones(shape.hidden, numpy.float32)
     writer.add_tensor("output_norm.weight", ones)
     small = 0.1 / shape.hidden**0.5
-    keys = shape.hidden // shape.heads * shape.kv_heads
-    sizes = {
-        "attn_q": (shape.hidden, shape.hidden),
-        "attn_k": (keys, shape.hidden),
-        "attn_v": (keys, shape.hidden),
-        "attn_output": (shape.hidden, shape.hidden),
-        "ffn_gate": (shape.inner, shape.hidden),
-        "ffn_up": (shape.inner, shape.hidden),
-        "ffn_down": (shape.hidden, shape.inner),
-    }
+    matrices = sizes(shape)
     for layer in range(shape.layers):
         block = f"blk.{layer}."
         for name in ("attn_norm", "ffn_norm"):
             writer.add_tensor(f"{block}{name}.weight", ones)
-        for name, size in sizes.items():
+        for name, size in matrices.items():
             writer.add_tensor(f"{block}{name}.weight", some(small, *size))
         for name in ("attn_q", "attn_k", "attn_v"):
-            bias = numpy.zeros(sizes[name][0], numpy.float32)
+            bias = numpy.zeros(matrices[name][0], numpy.float32)
             writer.add_tensor(f"{block}{name}.bias", bias)

@@ -77,7 +77,7 @@ class Adapters:
         for name in scales:
             if name not in self._resident:
                 raise Refused(f"There is no adapter '{name}' in memory: load it first.")
-        self._scales = {name: scale for name, scale in scales.items() if scale}
+        self._scales = {name: float(scale) for name, scale in scales.items() if scale}
         self._set()
 
     def drop(self, name: str) -> None:
