@@ -10,10 +10,13 @@ from urllib.parse import urlsplit
 
 from agent.message import Message
 from agent.model import Event, Usage
+from agent.models.encoded import History, body
+from agent.models.meter import Meter, affordable
 from agent.models.openai_answer import OpenAIAnswer
 from agent.models.openai_request import request
 from agent.models.settings import Endpoint, ModelSettings
-from agent.models.wire import Progress, Service, comes_whole
+from agent.models.transport import options
+from agent.models.wire import Progress, Service, comes_whole, timely, within
 from agent.prices import cost
 from tools.schema import ToolSchema
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 Wire = dict[str, Any]
 
 OPENAI = Endpoint("https://api.openai.com/v1", "OPENAI_API_KEY")
+
+_JSON = {"content-type": "application/json"}
 
 _READ_OUT = 0.2
 """Seconds; a new connection takes about as long."""
@@ -80,9 +85,9 @@ class OpenAIModel:
             address=endpoint.base_url,
             key=key,
             key_env=endpoint.api_key_env,
-            timeout=settings.timeout,
-            retries=settings.retries,
+            settings=settings,
         )
+        self._history = History(lambda message: request([message], [])["messages"])
         self._client: AsyncOpenAI | None = None
 
     def stream(
@@ -96,7 +101,7 @@ class OpenAIModel:
         from openai import OpenAIError
 
         def attempt(progress: Progress) -> AsyncGenerator[Event]:
-            return self._attempt(messages, tools, progress)
+            return self._attempt(messages, tools)
 
         return self._service.stream(attempt, OpenAIError)
 
@@ -105,68 +110,97 @@ class OpenAIModel:
         if self._client:
             await self._client.close()
 
-    def _body(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> Wire:
+    def _body(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> bytes:
+        history, settings = self._history(messages), self._settings
         # OpenAI's newer models refuse the old name of the limit; other servers know only that.
         limit = "max_completion_tokens" if self._own else "max_tokens"
-        body = request(messages, tools) | {
+        rest = request([], tools) | {
             "model": self._model,
-            limit: self._settings.max_tokens,
+            limit: self._longest(len(history)),
             "stream": True,
             "stream_options": {"include_usage": True},
         }
-        if self._settings.temperature is not None:
-            body["temperature"] = self._settings.temperature
-        return body
+        if settings.temperature is not None:
+            rest["temperature"] = settings.temperature
+        if settings.effort:
+            rest["reasoning_effort"] = settings.effort
+        return body(rest, messages=history)
+
+    def _longest(self, sent: int) -> int:
+        """Tokens of the longest answer that is allowed and may be afforded."""
+        most, cap = self._settings.max_tokens, self._settings.call_cost
+        return most if cap is None else affordable(self.name, most, cap, sent, self._price)
 
     def _answer(self, messages: Sequence[Message]) -> Answer:
         return OpenAIAnswer(len(messages))
 
-    async def _post(
+    async def _begin(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema]
-    ) -> "AsyncStream[object]":
+    ) -> "tuple[AsyncStream[object], int]":
+        """The response, and the bytes that were sent for it."""
+        sent = self._body(messages, tools)
+        return await self._post(sent), len(sent)
+
+    async def _post(self, body: bytes) -> "AsyncStream[object]":
         from openai import AsyncStream
 
         # Plain objects instead of the SDK's models: those cost more than the rest of a step.
         return await self._connected().post(
             self.path,
-            body=self._body(messages, tools),
+            content=body,
+            options={"headers": _JSON},
             cast_to=object,
             stream=True,
             stream_cls=AsyncStream[object],
         )
 
     async def _attempt(
-        self, messages: Sequence[Message], tools: Sequence[ToolSchema], progress: Progress
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema]
     ) -> AsyncGenerator[Event]:
-        response = await self._post(messages, tools)
-        progress.opened = True
+        async with within(self._settings.first_timeout):
+            response, sent = await self._begin(messages, tools)
         answer = self._answer(messages)
+        meter = Meter(sent, lambda usage: self._price(usage, answer.written))
         try:
-            if comes_whole(response.response.headers.get("content-type", "")):
-                for event in answer.whole(json.loads(await response.response.aread())):
-                    yield event
-            else:
-                async for chunk in response:
-                    for event in answer.take(chunk):
-                        yield event
-                    if answer.ended:
-                        await _read_out(response)
+            yield meter.opened()
+            async for event in self._read(response, answer, meter):
+                meter.heard(event)
+                yield event
             last = list(answer.finish())
         except Exception:
             # What a broken answer used is paid for all the same.
-            yield self._priced(answer)
+            yield meter.cut(self._priced(answer))
             raise
         finally:
             await response.close()
-        yield self._priced(answer)
+        yield meter.told(self._priced(answer))
         for event in last:
             yield event
 
+    async def _read(
+        self, response: "AsyncStream[object]", answer: Answer, meter: Meter
+    ) -> AsyncGenerator[Event]:
+        if comes_whole(response.response.headers.get("content-type", "")):
+            async with within(self._settings.timeout):
+                whole = json.loads(await response.response.aread())
+            for event in answer.whole(whole):
+                yield event
+            return
+        async for chunk in timely(response, self._settings):
+            meter.piece()
+            for event in answer.take(chunk):
+                yield event
+            if answer.ended:
+                await _read_out(response)
+
     def _priced(self, answer: Answer) -> Usage:
-        usage, provider = answer.usage(), "openai" if self._own else ""
-        url, written = self._endpoint.base_url, answer.written
-        price = cost(self._model, usage, provider=provider, url=url, written=written)
-        return replace(usage, cost=price)
+        usage = answer.usage()
+        return replace(usage, cost=self._price(usage, answer.written))
+
+    def _price(self, usage: Usage, written: int = 0) -> float | None:
+        provider = self._endpoint.prices or ("openai" if self._own else "")
+        url = self._endpoint.base_url
+        return cost(self._model, usage, provider=provider, url=url, written=written)
 
     def _connected(self) -> "AsyncOpenAI":
         from openai import AsyncOpenAI
@@ -176,8 +210,7 @@ class OpenAIModel:
                 # The SDK insists on a key; servers that need none do not look at it.
                 api_key=self._service.key or "none",
                 base_url=self._endpoint.base_url,
-                timeout=self._settings.timeout,
-                max_retries=self._settings.retries,
+                **options(self._settings),
             )
         return self._client
 

@@ -2,20 +2,18 @@
 
 import asyncio
 import json
-import random
 import re
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
 
-from agent.model import ContextFull, Event, ModelError, Usage
+from agent.model import ContextFull, Event, ModelError, Notice, Retry, Usage
+from agent.models.retry import retry, wanted
+from agent.models.settings import ModelSettings
 
-_PERMANENT = {
-    "invalid_request_error", "authentication_error", "permission_error", "not_found_error",
-    "context_length_exceeded", "insufficient_quota", "invalid_prompt", "bio_policy",
-    "cyber_policy", "misalignment_policy_violation",
-}  # fmt: skip
+Item = TypeVar("Item")
+
 _FULL = re.compile(
     # Codes of OpenAI and llama-server, then words of OpenAI, vLLM, llama-server, Anthropic.
     r"context_length_exceeded|exceed_context_size_error"
@@ -49,12 +47,56 @@ def comes_whole(content_type: str) -> bool:
     return "json" in content_type
 
 
+class Flood(Cut):
+    """An answer that is longer than anything that makes sense: no second one is asked for."""
+
+
+class Silent(Exception):
+    """Nothing came for `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"sent nothing for {seconds:g} seconds")
+
+
+@asynccontextmanager
+async def within(seconds: float) -> AsyncGenerator[None]:
+    """Allow what is inside this many seconds.
+
+    Raises:
+        Silent: it took longer.
+    """
+    waiting = asyncio.timeout(seconds)
+    try:
+        async with waiting:
+            yield
+    except TimeoutError:
+        if waiting.expired():
+            raise Silent(seconds) from None
+        raise
+
+
+async def timely(source: AsyncIterator[Item], settings: ModelSettings) -> AsyncGenerator[Item]:
+    """What `source` yields, as long as it keeps coming.
+
+    Raises:
+        Silent: its first item, or the next one, did not come in the time of the settings.
+    """
+    seconds = settings.first_timeout
+    while True:
+        try:
+            async with within(seconds):
+                item = await anext(source)
+        except StopAsyncIteration:
+            return
+        yield item
+        seconds = settings.timeout
+
+
 @dataclass
 class Progress:
     """How far one attempt came."""
 
     opened: bool = False
-    """The response has begun; up to there the SDK repeats requests by itself."""
 
 
 Attempt = Callable[[Progress], AsyncGenerator[Event]]
@@ -67,17 +109,16 @@ class Service:
     name: str
     """Of the model, with its provider."""
     address: str
-    key: str
+    key: str = field(repr=False)
     """Only to keep it out of messages."""
     key_env: str
-    timeout: float
-    retries: int
+    settings: ModelSettings
 
     async def stream(self, attempt: Attempt, failure: type[Exception]) -> AsyncGenerator[Event]:
-        """The events of the first attempt that succeeds.
+        """The events of the first attempt that succeeds, with a `Retry` before each further one.
 
-        An attempt is repeated only while nothing of its answer has been passed on, and only for
-        what the SDK does not repeat: a response that breaks. `failure` is the SDK's own error.
+        An attempt is repeated only while nothing of its answer has been passed on. The SDKs repeat
+        nothing: theirs would be neither seen nor counted. `failure` is the SDK's own error.
 
         Raises:
             ContextFull: the conversation does not fit.
@@ -86,45 +127,63 @@ class Service:
         # Inside a response the transport's errors come through the SDK as they are.
         from httpx2 import TransportError
 
-        broken = (failure, TransportError, Cut, Reported, json.JSONDecodeError, UnicodeDecodeError)
-        for number in range(self.retries + 1):
-            progress, shown = Progress(), False
+        broken = (
+            *(failure, TransportError, Cut, Silent, Reported),
+            *(json.JSONDecodeError, UnicodeDecodeError),
+        )
+        for tried in range(1, self.settings.retries + 2):
+            shown = False
             try:
                 # Closed at once, and the connection with it, when the consumer leaves.
-                async with aclosing(attempt(progress)) as events:
+                async with aclosing(attempt(Progress())) as events:
                     async for event in events:
-                        shown = shown or not isinstance(event, Usage)
+                        shown = shown or not isinstance(event, Usage | Notice)
                         yield event
                 return
             except broken as error:
-                again = progress.opened and not shown and number < self.retries
-                if not again or _kinds(error) & _PERMANENT:
+                again = None if shown else self._again(error, tried)
+                if again is None:
                     kind = ContextFull if _full(error) else ModelError
-                    raise kind(self.sentence(error)) from error
-            await asyncio.sleep(min(8.0, 0.5 * 2**number) * random.uniform(0.75, 1.0))  # noqa: S311
+                    raise kind(self.sentence(error, tried)) from error
+            yield again
+            await asyncio.sleep(again.seconds)
 
-    def sentence(self, error: Exception) -> str:
+    def _again(self, error: Exception, tried: int) -> Retry | None:
+        if tried > self.settings.retries or isinstance(error, Flood) or _full(error):
+            return None
+        return retry(error, tried, self.settings.patience)
+
+    def sentence(self, error: Exception, tried: int = 1) -> str:
         """A failure for people: who, what, and what to do where that is known."""
+        tries = f"after {tried} tries" if tried > 1 else ""
         status: int | None = getattr(error, "status_code", None)
         if status is None or status < 400:
-            return f"{self.name} {self._broken(error)}."
+            return f"{self.name} {self._broken(error)}{tries and ', '}{tries}."
         known = {
             401: f"refused the key in {self.key_env} (401): check it"
             if self.key_env
             else "wants a key (401): name its environment variable in the configuration",
             404: f"is not known at {self.address} (404): check the model's name and the address",
-            429: f"is over its rate limit or out of credit (429), after {self.retries + 1} tries",
+            429: self._limited(error),
         }
         # The body of a 401 repeats parts of the key.
         detail = "" if status == 401 else self._detail(error)
         text = known.get(status, f"refused the request ({status})" if status < 500 else "")
-        text = text or f"fails ({status}), after {self.retries + 1} tries"
+        text = (text or f"fails ({status})") + (tries and f", {tries}")
         return f"{self.name} {text}{detail and ': '}{detail}".rstrip(".") + "."
+
+    def _limited(self, error: Exception) -> str:
+        text, seconds = "is over its rate limit or out of credit (429)", wanted(error)
+        if seconds is None or seconds <= self.settings.patience:
+            return text
+        return f"{text} and asks for {seconds:.0f} seconds"
 
     def _broken(self, error: Exception) -> str:
         """What went wrong where there is no HTTP status."""
         if isinstance(error, Reported):
             return f"failed: {self._detail(error)}"
+        if isinstance(error, Silent):
+            return str(error)
         if isinstance(error, Cut):
             return f"gave no whole answer: {error}"
         cause = error.__cause__ or error
@@ -132,7 +191,7 @@ class Service:
         if kinds & {"ConnectError", "ConnectTimeout"}:
             return f"cannot be reached at {self.address}: {self._clean(str(cause))}"
         if kinds & {"APITimeoutError", "TimeoutException"}:
-            return f"sent nothing for {self.timeout:g} seconds"
+            return str(Silent(self.settings.first_timeout))
         reason = self._detail(error) if cause is error else self._clean(str(cause))
         return f"broke off in the middle of its answer: {reason or type(cause).__name__}"
 
@@ -149,17 +208,6 @@ class Service:
             text = text.replace(self.key, "…")
         text = " ".join(text.split())
         return text if len(text) <= 300 else text[:299] + "…"
-
-
-def _kinds(error: Exception) -> set[str]:
-    """The provider's names for an error: its type and its code."""
-    body: object = getattr(error, "body", None)
-    while isinstance(body, dict) and "error" in body:
-        body = cast("dict[str, object]", body)["error"]
-    if not isinstance(body, dict):
-        return {body} if isinstance(body, str) else set()
-    inside = cast("dict[str, object]", body)
-    return {name for name in (inside.get("type"), inside.get("code")) if isinstance(name, str)}
 
 
 def _full(error: Exception) -> bool:

@@ -22,7 +22,7 @@ from tests.servers.model_server import Fault, ModelServer, Reply, Wire
 from tools.call import Observation, ToolCall
 
 KEY = "sk-very-secret-0123456789"
-SETTINGS = ModelSettings(timeout=0.7, retries=2, max_tokens=100)
+SETTINGS = ModelSettings(timeout=0.7, first_timeout=0.7, retries=2, patience=0.05, max_tokens=100)
 PROVIDERS = ["anthropic", "openai", "responses"]
 
 AnyModel = AnthropicModel | OpenAIModel
