@@ -6,7 +6,7 @@ from agent.approval import Mode, needs_approval
 from agent.model import Model
 from tools.call import ToolCall
 from tools.schema import ToolSchema
-from tools.tool import Context, Effect, Tool, schema
+from tools.tool import Context, Effect, Tool, fault, schema
 
 
 @dataclass
@@ -31,7 +31,8 @@ class Agent:
         return [schema(tool) for tool in self.tools]
 
     def must_ask(self, call: ToolCall) -> bool:
-        """Whether the user has to say yes first; an unknown tool only yields an error."""
+        """Whether the user has to say yes first; a call that cannot run only yields an error."""
         effects: dict[str, Effect] = {tool.name: tool.effect for tool in self.tools}
         effect = effects.get(call.name, "read")
-        return effect not in self.granted and needs_approval(self.mode, effect)
+        waits = effect not in self.granted and needs_approval(self.mode, effect)
+        return waits and not fault(call, self.tools)

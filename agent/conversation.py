@@ -104,7 +104,13 @@ class Conversation:
 
         shorten = partial(self._shorten, fitted)
         graph = build(self.agent, model, self._record, self.listen, shorten)
-        state: Any = {"messages": self.episode.messages, "denied": {}, "final": "", "stop": ""}
+        state: Any = {
+            "messages": self.episode.messages,
+            "denied": {},
+            "final": "",
+            "stop": "",
+            "trouble": None,
+        }
         while True:
             state = await graph.ainvoke(state, CONFIG, durability="exit")
             if "__interrupt__" not in state:

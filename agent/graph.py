@@ -3,6 +3,7 @@
 import operator
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Annotated, Any, TypedDict
 
 from langgraph.checkpoint.memory import InMemorySaver
@@ -12,12 +13,12 @@ from langgraph.types import interrupt
 
 from agent.agent import Agent
 from agent.episode import Step
-from agent.message import Message, assistant, observed, unanswered, user
-from agent.model import Event, Model, Text, answer
+from agent.message import Message, assistant, observed, unanswered
+from agent.model import Event, Model, Text
+from agent.repair import Trouble, asked, judged, mend, requires
 from tools.call import Observation, ToolCall
 from tools.tool import execute
 
-REPAIR = "Your tool call could not be read ({}). Write it again, complete and well-formed."
 DENIED = "The user did not allow this: {}"
 
 
@@ -28,6 +29,7 @@ class State(TypedDict):
     denied: dict[str, str]  # call id -> the user's reason, for the call that awaits `act`
     final: str  # the answer with which a call of this turn has ended it
     stop: str
+    trouble: Trouble | None
 
 
 Graph = CompiledStateGraph[State, None, State, State]
@@ -45,13 +47,16 @@ def build(agent: Agent, model: Model, record: Record, listen: Listen, shorten: S
         return {"messages": await shorten()}
 
     async def think(state: State) -> dict[str, Any]:
-        began = time.monotonic()
-        reply = await answer(model, state["messages"], agent.schemas, listen)
-        took, readable = time.monotonic() - began, reply.malformed is None
-        messages = [record(Step(reply.message, reply.usage, took, trained=readable))]
-        if reply.malformed:
-            messages.append(record(Step(user(REPAIR.format(reply.malformed.reason)))))
-        return {"messages": messages, "stop": reply.stop}
+        began, messages, trouble = time.monotonic(), state["messages"], state["trouble"]
+        reply = await asked(model, messages, agent.schemas, listen, trouble)
+        step, trouble = judged(reply, messages, trouble, agent.tools)
+        message = record(replace(step, seconds=time.monotonic() - began))
+        return {"messages": [message], "stop": reply.stop, "trouble": trouble}
+
+    async def repair(state: State) -> dict[str, Any]:
+        assert state["trouble"]  # noqa: S101 - see `_after`
+        steps, trouble = mend(state["trouble"], agent.tools, held=requires(model))
+        return {"messages": [record(step) for step in steps], "trouble": trouble}
 
     def approve(state: State) -> dict[str, Any]:
         # One call at a time: who is asked sees what the calls before it have done.
@@ -72,15 +77,17 @@ def build(agent: Agent, model: Model, record: Record, listen: Listen, shorten: S
         return {"messages": messages, "final": final, "stop": "end"}
 
     graph = StateGraph(State)
-    graph.add_node(fit).add_node(think).add_node(approve).add_node(act)
+    graph.add_node(fit).add_node(think).add_node(repair).add_node(approve).add_node(act)
     graph.add_edge(START, "fit").add_edge("fit", "think").add_edge("approve", "act")
-    graph.add_conditional_edges("think", _after, ["fit", "approve", END])
-    graph.add_conditional_edges("act", _after, ["fit", "approve", END])
+    for node in ("think", "repair", "act"):
+        graph.add_conditional_edges(node, _after, ["fit", "repair", "approve", END])
     return graph.compile(checkpointer=InMemorySaver())
 
 
 def _after(state: State) -> str:
     """The node that comes next: every call is asked for and carried out by itself."""
+    if state["trouble"] and state["trouble"]["reason"]:
+        return "repair"
     if unanswered(state["messages"]):
         return "approve"
     return END if state["messages"][-1]["role"] == "assistant" else "fit"

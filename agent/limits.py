@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from agent.message import Message
-from agent.model import Event, Malformed, Model, Usage
+from agent.model import Author, Event, Malformed, Model, Usage
 from tools.schema import ToolSchema
 
 
@@ -35,14 +35,14 @@ class Limited:
     def __init__(self, model: Model, limits: EpisodeLimits) -> None:
         """Count from now on."""
         self.name = model.name
-        self._model = model
+        self.inner = model
         self._limits = limits
         self._started = time.monotonic()
         self._steps = 0
         self._usage = Usage()
         self._unreadable = 0
         self._before: int | None = None
-        """Messages of earlier turns."""
+        """Messages of earlier turns, or of another model that drove this one."""
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema]
@@ -58,11 +58,13 @@ class Limited:
             raise LimitReached(reason)
         self._steps += 1
         unreadable = self._unreadable
-        async for event in self._model.stream(messages, tools):
+        async for event in self.inner.stream(messages, tools):
             if isinstance(event, Usage):
                 self._usage += event
-            if isinstance(event, Malformed):
+            if isinstance(event, Malformed) and not event.calls:
                 self._unreadable = unreadable + 1
+            if isinstance(event, Author) and event.stalled:
+                self._before = len(messages)
             yield event
         if self._unreadable == unreadable:
             self._unreadable = 0

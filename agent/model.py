@@ -166,7 +166,11 @@ class Measured(Protocol):
         ...
 
     async def count(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> int:
-        """The tokens of a prompt: roughly while it is far from the window, exactly near it."""
+        """The tokens of a prompt, exactly. May take a request, so ask near the window only.
+
+        Raises:
+            ModelError: it cannot be counted now.
+        """
         ...
 
 
@@ -176,8 +180,13 @@ class Reply:
 
     message: Message
     malformed: Malformed | None
+    """The first call that could not be read."""
     usage: Usage
     stop: StopReason
+    mended: Message | None = None
+    """Instead of a message with malformed calls: where it is known what each of them means."""
+    author: Author | None = None
+    """Another model than the one that was asked."""
 
 
 async def answer(
@@ -201,12 +210,20 @@ async def answer(
     if not events or not isinstance(stop := events[-1], Stop):
         raise ModelError(f"{model.name} stopped in the middle of its answer.")
     text = "".join(event.text for event in events if isinstance(event, Text))
-    malformed = next((event for event in events if isinstance(event, Malformed)), None)
-    if malformed:
-        message = assistant(text + malformed.text)
-    else:
-        message = assistant(text, [event for event in events if isinstance(event, ToolCall)])
+    bad = [event for event in events if isinstance(event, Malformed)]
+    message = assistant(text, [call for event in events for call in _calls(event)])
     if stop.provider:
         message["provider"] = stop.provider
+    mended = message if bad and all(event.calls for event in bad) else None
+    if bad:
+        message = assistant(text + "\n".join(event.text for event in bad))
     usage = sum((event for event in events if isinstance(event, Usage)), Usage())
-    return Reply(message, malformed, usage, stop.reason)
+    author = next((event for event in events if isinstance(event, Author)), None)
+    return Reply(message, bad[0] if bad else None, usage, stop.reason, mended, author)
+
+
+def _calls(event: Event) -> tuple[ToolCall, ...]:
+    """What an event brings of calls."""
+    if isinstance(event, ToolCall):
+        return (event,)
+    return event.calls if isinstance(event, Malformed) else ()

@@ -1,5 +1,6 @@
 """A tool: an async function whose signature and docstring are its schema."""
 
+import difflib
 import inspect
 import json
 from collections.abc import Awaitable, Callable, Sequence
@@ -152,17 +153,32 @@ def schema(tool: Tool) -> ToolSchema:
     }
 
 
+def fault(call: ToolCall, tools: Sequence[Tool]) -> str:
+    """Why a call cannot even begin, and how to call the tool; empty if it can."""
+    try:
+        _found(call.name, tools).validated(call.arguments)
+    except ToolError as error:
+        return str(error)
+    return ""
+
+
+def _found(name: str, tools: Sequence[Tool]) -> Tool:
+    by_name = {tool.name: tool for tool in tools}
+    if name in by_name:
+        return by_name[name]
+    close = difflib.get_close_matches(name, by_name, 1)
+    meant = f" If {close[0]} was meant, call {by_name[close[0]].signature}." if close else ""
+    raise ToolError(f"There is no tool {name}. There are: {', '.join(by_name)}.{meant}")
+
+
 async def execute(call: ToolCall, tools: Sequence[Tool], context: Context) -> Observation:
     """Carry a call out; what the model did wrong becomes an observation that says so.
 
     Raises:
         SandboxBroken: the infrastructure failed, which is nothing the model could mend.
     """
-    found = next((tool for tool in tools if tool.name == call.name), None)
     try:
-        if found is None:
-            names = ", ".join(tool.name for tool in tools)
-            raise ToolError(f"There is no tool {call.name}. There are: {names}.")
+        found = _found(call.name, tools)
         text = await found.function(context, **found.validated(call.arguments))
     except ToolError as error:
         text, cut = clip(str(error), "ask for less at once")
