@@ -2,22 +2,36 @@
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, cast
 
 from agent.message import Message
-from agent.model import Event
+from agent.model import Event, ModelError, Usage
 from agent.models.anthropic_answer import AnthropicAnswer
 from agent.models.anthropic_request import request
+from agent.models.anthropic_thinking import Prefix, effort
+from agent.models.encoded import dumps
+from agent.models.meter import Meter, affordable
 from agent.models.settings import ModelSettings
-from agent.models.wire import Progress, Service, comes_whole
+from agent.models.transport import options
+from agent.models.wire import Progress, Service, comes_whole, timely, within
+from agent.prices import cost, window
 from tools.schema import ToolSchema
 
 if TYPE_CHECKING:
-    from anthropic import AsyncAnthropic
+    from anthropic import AsyncAnthropic, AsyncStream
+
+Wire = dict[str, Any]
+
+_PAUSES = 20
+"""How often a paused answer may go on; one that pauses more often ends there."""
 
 
 class AnthropicModel:
-    """One of Anthropic's models. Serves any number of conversations at a time."""
+    """One of Anthropic's models. Serves any number of conversations at a time.
+
+    The temperature of the settings is not used: the API refuses requests that set one.
+    """
 
     def __init__(self, model: str, key: str, settings: ModelSettings) -> None:
         """`key` is the API key itself; it goes into requests and nowhere else."""
@@ -29,8 +43,7 @@ class AnthropicModel:
             address=settings.base_url or "api.anthropic.com",
             key=key,
             key_env=settings.api_key_env or "ANTHROPIC_API_KEY",
-            timeout=settings.timeout,
-            retries=settings.retries,
+            settings=settings,
         )
         self._client: AsyncAnthropic | None = None
 
@@ -44,48 +57,122 @@ class AnthropicModel:
         """
         from anthropic import AnthropicError
 
-        body = request(messages, tools)
-        body |= {"model": self._model, "max_tokens": self._settings.max_tokens, "stream": True}
-        if self._settings.temperature is not None:
-            body["temperature"] = self._settings.temperature
+        prefix = Prefix()
+        body = self._body(request(messages, tools, prefix)) | {"stream": True}
 
         def attempt(progress: Progress) -> AsyncGenerator[Event]:
-            return self._attempt(body, progress)
+            return self._attempt(body, prefix)
 
         return self._service.stream(attempt, AnthropicError)
+
+    @property
+    def window(self) -> int:
+        """How many tokens prompt and answer may have together; 0 where that is not known."""
+        return window(self._model, provider="anthropic")
+
+    async def count(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> int:
+        """The tokens of a prompt, as Anthropic counts them: a request of its own, without a price.
+
+        Raises:
+            ModelError: it cannot be counted now.
+        """
+        from anthropic import AnthropicError
+
+        body = self._body(request(messages, tools))
+        del body["max_tokens"]
+        try:
+            told = await self._connected().post(
+                "/v1/messages/count_tokens", body=body, cast_to=object
+            )
+        except AnthropicError as error:
+            raise ModelError(self._service.sentence(error)) from error
+        return int(cast("Wire", told).get("input_tokens", 0))
 
     async def close(self) -> None:
         """Close the connections."""
         if self._client:
             await self._client.close()
 
-    async def _attempt(self, body: dict[str, Any], progress: Progress) -> AsyncGenerator[Event]:
-        from anthropic import AsyncStream
-
-        client = self._connected()
-        # Plain objects instead of the SDK's models: those cost more than the rest of a step.
-        response = await client.post(
-            "/v1/messages", body=body, cast_to=object, stream=True, stream_cls=AsyncStream[object]
+    def _body(self, conversation: Wire) -> Wire:
+        settings = self._settings
+        return (
+            conversation
+            | {"model": self._model, "max_tokens": settings.max_tokens}
+            | effort(self._model, settings.effort, settings.max_tokens)
         )
-        progress.opened = True
-        answer = AnthropicAnswer()
-        try:
-            if comes_whole(response.response.headers.get("content-type", "")):
-                for event in answer.whole(json.loads(await response.response.aread())):
+
+    async def _attempt(self, body: Wire, prefix: Prefix) -> AsyncGenerator[Event]:
+        """One answer, with the responses in which it comes."""
+        answer, asked = AnthropicAnswer(), body["messages"]
+        for _ in range(_PAUSES):
+            async with aclosing(self._response(body, answer)) as events:
+                async for event in events:
                     yield event
-            else:
-                async for item in response:
-                    for event in answer.take(item):
-                        yield event
-            stop = answer.stop()
+            if not answer.paused:
+                break
+            # The API goes on where an answer paused, if it gets that back as it is.
+            partial: Wire = {"role": "assistant", "content": answer.content()}
+            body = body | {"messages": [*asked, partial]}
+            answer.resume()
+        for event in answer.finish(prefix):
+            yield event
+
+    async def _response(self, body: Wire, answer: AnthropicAnswer) -> AsyncGenerator[Event]:
+        """What one response adds to an answer, up to its last event."""
+        sent = self._afforded(body)
+        async with within(self._settings.first_timeout):
+            response = await self._post(sent)
+        meter = Meter(len(sent), self._price)
+        try:
+            yield meter.opened()
+            async for event in self._read(response, answer, meter):
+                meter.heard(event)
+                yield event
         except Exception:
             # What a broken answer used is paid for all the same.
-            yield answer.usage(self._model)
+            yield meter.cut(answer.usage(self._model))
             raise
         finally:
             await response.close()
-        yield answer.usage(self._model)
-        yield stop
+        yield meter.told(answer.usage(self._model))
+
+    def _afforded(self, body: Wire) -> bytes:
+        """The request, with an answer as long as the price of a call allows."""
+        sent, cap = dumps(body), self._settings.call_cost
+        if cap is None:
+            return sent
+        most = affordable(self.name, body["max_tokens"], cap, len(sent), self._price)
+        return dumps(body | {"max_tokens": most})
+
+    async def _post(self, body: bytes) -> "AsyncStream[object]":
+        from anthropic import AsyncStream
+
+        # Plain objects instead of the SDK's models: those cost more than the rest of a step.
+        return await self._connected().post(
+            "/v1/messages",
+            content=body,
+            options={"headers": {"content-type": "application/json"}},
+            cast_to=object,
+            stream=True,
+            stream_cls=AsyncStream[object],
+        )
+
+    async def _read(
+        self, response: "AsyncStream[object]", answer: AnthropicAnswer, meter: Meter
+    ) -> AsyncGenerator[Event]:
+        if comes_whole(response.response.headers.get("content-type", "")):
+            async with within(self._settings.timeout):
+                whole = json.loads(await response.response.aread())
+            for event in answer.whole(whole):
+                yield event
+            return
+        async for item in timely(response, self._settings):
+            meter.piece()
+            for event in answer.take(item):
+                yield event
+
+    def _price(self, usage: Usage) -> float | None:
+        return cost(self._model, usage, provider="anthropic")
 
     def _connected(self) -> "AsyncAnthropic":
         from anthropic import AsyncAnthropic
@@ -94,7 +181,6 @@ class AnthropicModel:
             self._client = AsyncAnthropic(
                 api_key=self._service.key,
                 base_url=self._settings.base_url,
-                timeout=self._settings.timeout,
-                max_retries=self._settings.retries,
+                **options(self._settings),
             )
         return self._client

@@ -7,9 +7,10 @@ byte, apart from the cache breakpoints, which are no part of what is compared.
 import re
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any, cast
+from typing import Any
 
 from agent.message import Message
+from agent.models.anthropic_thinking import Prefix, laid_out
 from tools.schema import ToolSchema
 
 Wire = dict[str, Any]
@@ -19,14 +20,18 @@ _LOOKBACK = 20
 """Blocks in which Anthropic looks for an entry, beginning with that of a breakpoint."""
 
 
-def request(messages: Sequence[Message], tools: Sequence[ToolSchema]) -> Wire:
+def request(
+    messages: Sequence[Message], tools: Sequence[ToolSchema], prefix: Prefix | None = None
+) -> Wire:
     """The parts of a request that come from the conversation: system, messages and tools.
+
+    `prefix`, if given, is a new one; it ends up as what stands before the answer.
 
     There are at most four cache breakpoints: one after tools and system prompt, which never change,
     the others as `_mark` sets them.
     """
     system, rest = _split(messages)
-    body: Wire = {"messages": _turns(rest)}
+    body: Wire = {}
     if tools:
         body["tools"] = [
             {
@@ -40,6 +45,10 @@ def request(messages: Sequence[Message], tools: Sequence[ToolSchema]) -> Wire:
         body["system"] = [{"type": "text", "text": system, "cache_control": _CACHED}]
     elif tools:
         body["tools"][-1]["cache_control"] = _CACHED
+    prefix = prefix or Prefix()
+    prefix.add("tools", body.get("tools", []))
+    prefix.add("system", body.get("system", []))
+    body["messages"] = _turns(rest, prefix)
     _mark(body["messages"])
     return body
 
@@ -64,12 +73,13 @@ def _split(messages: Sequence[Message]) -> tuple[str, Sequence[Message]]:
     return "\n\n".join(message["content"] for message in messages[:start]), messages[start:]
 
 
-def _turns(messages: Sequence[Message]) -> list[Wire]:
+def _turns(messages: Sequence[Message], prefix: Prefix) -> list[Wire]:
     """Turns that alternate; a turn without blocks is left out, since the API refuses it."""
     turns: list[Wire] = []
     for message in messages:
-        blocks = _blocks(message)
+        blocks = _blocks(message, prefix)
         role = "assistant" if message["role"] == "assistant" else "user"
+        prefix.add(role, blocks)
         if blocks and turns and turns[-1]["role"] == role:
             turns[-1]["content"] += blocks
         elif blocks:
@@ -77,7 +87,7 @@ def _turns(messages: Sequence[Message]) -> list[Wire]:
     return turns
 
 
-def _blocks(message: Message) -> list[Wire]:
+def _blocks(message: Message, prefix: Prefix) -> list[Wire]:
     if message["role"] == "tool":
         result: Wire = {"type": "tool_result", "tool_use_id": _id(message.get("tool_call_id", ""))}
         if message["content"]:
@@ -94,31 +104,7 @@ def _blocks(message: Message) -> list[Wire]:
         }
         for entry in message.get("tool_calls", [])
     ]
-    return _with_thinking(message, calls) or [*_text(message["content"]), *calls]
-
-
-def _with_thinking(message: Message, calls: list[Wire]) -> list[Wire]:
-    """The blocks in the order in which they came; none where there was no thinking.
-
-    The API takes thinking back only unchanged and in its place; `layout` says where that was.
-    """
-    kept = cast("Wire", message.get("provider", {}).get("anthropic") or {})
-    layout: list[Wire] = kept.get("layout", [])
-    text, waiting = message["content"], list(calls)
-    if sum(part.get("length", 0) for part in layout) != len(text):
-        # The text was changed since (redacted, most likely): thinking would no longer match it.
-        return []
-    blocks: list[Wire] = []
-    for part in layout:
-        if part["type"] == "text":
-            blocks += _text(text[: part["length"]])
-            text = text[part["length"] :]
-        elif part["type"] == "tool_use":
-            blocks += waiting[:1]
-            del waiting[:1]
-        else:
-            blocks.append(dict(part))
-    return [*blocks, *waiting] if blocks else []
+    return laid_out(message, calls, prefix) or [*_text(message["content"]), *calls]
 
 
 def _text(text: str) -> list[Wire]:
