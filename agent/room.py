@@ -59,11 +59,13 @@ class Fitted:
             ContextFull: that is too long all the same.
             ModelError: from the model.
         """
-        shown = seen(messages)
+        shown, used = seen(messages), 0
         async for event in self.inner.stream(shown, tools):
-            if isinstance(event, Usage) and event.input:
-                self._ratio = event.input / max(_characters(shown, tools), 1)
+            # It may be told in several pieces.
+            used += event.input if isinstance(event, Usage) else 0
             yield event
+        if used > 0:
+            self._ratio = used / max(_characters(shown, tools), 1)
 
     async def tokens(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> int:
         """Tokens of what is seen of a history: counted by the model where it matters and it can.

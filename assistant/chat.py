@@ -72,10 +72,12 @@ class Chat:
 
     @property
     def status(self) -> str:
-        """Model, sandbox, mode, tokens and cost."""
+        """Model, sandbox, mode, tokens, how much of the last prompt was reused, and cost."""
         usage, agent = self.renderer.usage, self.session.agent
         cost = "no price known" if usage.cost is None else f"${usage.cost:.2f}"
         tokens = f"{usage.input + usage.output:,} tokens"
+        if self.renderer.last.input:
+            tokens += f" · prefix {self.renderer.last.reused:.0%}"
         place = f"{self.session.ground.label} · {agent.freedom}"
         return neutral(f"{self.session.driver.label} · {place} · {tokens} · {cost}")
 

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable
 
-from agent.model import Event, Malformed, Stop, Text, Thinking, Usage
+from agent.model import Event, Malformed, Notice, Stop, Text, Thinking, Usage
 from assistant.markdown import Markdown
 from assistant.style import Style
 from assistant.untrusted import neutral
@@ -36,6 +36,11 @@ class Renderer:
         self._thinking = False
         self._open: dict[str, ToolCall] = {}
         self.usage = Usage()
+        """Of all requests."""
+        self.last = Usage()
+        """Of the last one."""
+        self._answered = False
+        """Whether the last request has come to its end."""
 
     @property
     def tail(self) -> str:
@@ -47,26 +52,29 @@ class Renderer:
     def __call__(self, event: Event | Observation) -> None:
         """Show an event."""
         match event:
-            case Text(text):
-                self._stream(text, thinking=False)
-            case Thinking(text):
-                self._stream(text, thinking=True)
+            case Text(text) | Thinking(text):
+                self._stream(text, thinking=isinstance(event, Thinking))
             case ToolCall():
                 self._flush()
                 self._open[event.id] = event
             case Observation():
                 self._observed(event)
             case Malformed():
-                self._flush()
-                self._line(self._style("a tool call that cannot be read; asking again", "yellow"))
+                self._warn("a tool call that cannot be read; asking again")
+            case Notice():
+                self._warn(event.text)
             case Usage():
-                self.usage += event
+                self._used(event)
             case Stop():
                 self._flush()
+                self._answered = True
+            case _:
+                pass  # Meant for the record alone.
 
     def end(self) -> None:
         """The turn is over: print what was left, forget what was open."""
         self._flush()
+        self._answered = True
         self._open.clear()
         self._markdown = Markdown(self._style)
 
@@ -84,6 +92,16 @@ class Renderer:
     def _flush(self) -> None:
         if self._partial:
             self._stream("\n", thinking=self._thinking)
+
+    def _warn(self, text: str) -> None:
+        self._flush()
+        self._line(self._style(neutral(text), "yellow"))
+
+    def _used(self, usage: Usage) -> None:
+        self.usage += usage
+        # A request may tell in several pieces.
+        self.last = usage if self._answered else self.last + usage
+        self._answered = False
 
     def _observed(self, observation: Observation) -> None:
         call = self._open.pop(observation.call_id, None)

@@ -14,6 +14,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
 from agent.episode import Episode
+from agent.model import Usage
 from agent.store import Store
 from assistant.config import Config
 from assistant.render import diff, headline
@@ -61,14 +62,23 @@ def _show(episode: Episode, as_json: bool) -> None:
     if as_json:
         return
     style = Style.of(sys.stdout)
-    for message in episode.messages:
-        sys.stdout.write(style(f"\n{message['role']}", "bold") + "\n")
+    for step in episode.steps:
+        message = step.message
+        sys.stdout.write(style(f"\n{message['role']}", "bold") + _prefix(step.usage) + "\n")
         if message["content"]:
             sys.stdout.write(neutral(message["content"]) + "\n")
         for entry in message.get("tool_calls", []):
             call = ToolCall(entry["id"], entry["function"]["name"], entry["function"]["arguments"])
             sys.stdout.write(style(f"-> {headline(call)}", "cyan") + "\n")
+    sys.stdout.write(f"\nall steps{_prefix(episode.usage)}\n" if episode.usage.input else "")
     if episode.diff:
         sys.stdout.write("\n" + diff(episode.diff, style))
     for failure in episode.verdict.failures if episode.verdict else ():
         sys.stdout.write("\n" + style(neutral(failure), "red") + "\n")
+
+
+def _prefix(usage: Usage) -> str:
+    """The meter of a step's prompt, where there was one: tokens reused and evaluated."""
+    if not usage.input:
+        return ""
+    return f" · prefix {usage.cached:,} reused / {usage.evaluated:,} evaluated ({usage.reused:.0%})"

@@ -118,13 +118,13 @@ async def test_a_shortened_history_that_is_refused_again_is_given_up(tmp_path: P
 
     def policy(messages: Sequence[Message], tools: Sequence[ToolSchema]) -> Sequence[Event]:
         asked.append(len(messages))
-        if len(asked) > 2:
+        if len(asked) > 9:
             raise ContextFull("It is too long.")
-        return reply("x" * 3000, ToolCall("c", "list_files", {"depth": len(asked)}))
+        return reply("x" * 1000, ToolCall("c", "list_files", {"depth": len(asked)}))
 
     conversation, _ = await opened(tmp_path, policy, Unknown)
     assert await conversation.ask("Look.") == "limit: context"
-    assert len(asked) == 4
+    assert len(asked) == 11
     assert compactions(conversation) == 1
     await end(conversation)
 

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from agent.episode import Episode, Step
+from agent.message import assistant, user
+from agent.model import Usage
+from agent.store import Store
 from assistant.demo import demo_tasks
 from tests.assistant.terminal import COMMAND, clean_environment
 
@@ -51,6 +55,20 @@ def test_episodes_are_listed_and_shown(home: Path) -> None:
     record = json.loads(run(home, "episodes", "show", identity, "--json"))
     assert record["verdict"]["outcome"] == "pass"
     assert len(run(home, "episodes", "list", "--last", "1").splitlines()) == 1
+
+
+def test_an_episode_shows_how_much_of_its_prompts_was_reused(tmp_path: Path) -> None:
+    store = Store(tmp_path / "episodes.db")
+    store.begin(Episode("e", "", "", "m", (), 1.0))
+    store.append("e", 0, Step(user("Hi")))
+    store.append("e", 1, Step(assistant("Yes."), Usage(1000, 5)))
+    store.append("e", 2, Step(assistant("No."), Usage(3000, 5, 2000)))
+    store.close()
+    shown = run(tmp_path, "episodes", "show", "e").splitlines()
+    assert "user" in shown
+    assert "assistant · prefix 0 reused / 1,000 evaluated (0%)" in shown
+    assert "assistant · prefix 2,000 reused / 1,000 evaluated (67%)" in shown
+    assert "all steps · prefix 2,000 reused / 2,000 evaluated (50%)" in shown
 
 
 def test_versions_are_made_listed_used_and_rolled_back(home: Path) -> None:

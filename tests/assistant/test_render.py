@@ -1,4 +1,4 @@
-from agent.model import Event, Malformed, Stop, Text, Thinking, Usage
+from agent.model import Event, Malformed, Notice, Stop, Text, Thinking, Usage
 from assistant.render import Renderer, diff, headline, summary
 from assistant.style import Style
 from tools.call import JSON, Observation, ToolCall
@@ -117,6 +117,14 @@ def test_usage_adds_up_and_an_unreadable_call_is_told() -> None:
     )
     assert renderer.usage == Usage(30, 5, cost=1.0)
     assert "cannot be read" in text
+
+
+def test_the_last_usage_is_that_of_one_request_in_however_many_pieces() -> None:
+    pieces = (Usage(8), Usage(2, 3, 5), Stop("end"))
+    text, renderer = shown(*pieces, Notice("It is long."), Usage(20, 1), Usage(0, 0, 15))
+    assert renderer.last == Usage(20, 1, 15)
+    assert renderer.last.reused == 0.75
+    assert "It is long." in text
 
 
 def test_a_long_diff_says_what_is_left_out() -> None:

@@ -58,6 +58,7 @@ def test_a_fix_is_asked_for_shown_approved_and_tested(project: Path, tmp_path: P
         terminal.types("y")
         terminal.sees("1 passed")
         terminal.sees("Fixed: add() adds now.")
+        terminal.sees("prefix 50%")
         terminal.types("/diff\r")
         terminal.sees("+    return a + b")
         assert terminal.leaves() == 0
