@@ -104,11 +104,11 @@ class AnthropicModel:
     async def _attempt(self, body: Wire, prefix: Prefix) -> AsyncGenerator[Event]:
         """One answer, with the responses in which it comes."""
         answer, asked = AnthropicAnswer(), body["messages"]
-        for _ in range(_PAUSES):
+        for pause in range(_PAUSES + 1):
             async with aclosing(self._response(body, answer)) as events:
                 async for event in events:
                     yield event
-            if not answer.paused:
+            if not answer.paused or pause == _PAUSES:
                 break
             # The API goes on where an answer paused, if it gets that back as it is.
             partial: Wire = {"role": "assistant", "content": answer.content()}
