@@ -72,6 +72,8 @@ class OpenAIModel:
     """A model behind Chat Completions. Serves any number of conversations at a time."""
 
     path = "/chat/completions"
+    requires = True
+    """Whether it can be held to a call; see `agent.model.Required`."""
 
     def __init__(self, name: str, endpoint: Endpoint, key: str, settings: ModelSettings) -> None:
         """`name` is `provider:model`; `key` is the API key itself, empty where none is needed."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from agent.message import Message
+from agent.model import Required
 from tools.schema import ToolSchema
 
 Wire = dict[str, Any]
@@ -15,6 +16,9 @@ def request(messages: Sequence[Message], tools: Sequence[ToolSchema]) -> Wire:
     body: Wire = {"messages": [_message(message) for message in messages]}
     if tools:
         body["tools"] = list(tools)
+    if isinstance(tools, Required):
+        # Servers of open models hold the whole call to its schema then.
+        body["tool_choice"] = "required"
     return body
 
 

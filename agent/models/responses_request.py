@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from agent.message import CallEntry, Message
+from agent.model import Required
 from tools.schema import ToolSchema
 
 Wire = dict[str, Any]
@@ -38,6 +39,8 @@ def request(messages: Sequence[Message], tools: Sequence[ToolSchema], thinker: s
             }
             for tool in tools
         ]
+    if isinstance(tools, Required):
+        body["tool_choice"] = "required"
     return body
 
 
