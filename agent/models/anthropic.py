@@ -33,6 +33,9 @@ class AnthropicModel:
     The temperature of the settings is not used: the API refuses requests that set one.
     """
 
+    requires = True
+    """Whether it can be held to a call; see `agent.model.Required`."""
+
     def __init__(self, model: str, key: str, settings: ModelSettings) -> None:
         """`key` is the API key itself; it goes into requests and nowhere else."""
         self.name = f"anthropic:{model}"
