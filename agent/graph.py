@@ -58,7 +58,8 @@ def build(agent: Agent, model: Model, record: Record, listen: Listen, shorten: S
         steps, trouble = mend(state["trouble"], agent.tools, held=requires(model))
         return {"messages": [record(step) for step in steps], "trouble": trouble}
 
-    def approve(state: State) -> dict[str, Any]:
+    # Async although it awaits nothing, as `_after` is: LangGraph runs all others in threads.
+    async def approve(state: State) -> dict[str, Any]:
         # One call at a time: who is asked sees what the calls before it have done.
         call = unanswered(state["messages"])[0]
         return {"denied": dict(interrupt(call.id)) if agent.must_ask(call) else {}}
@@ -84,7 +85,7 @@ def build(agent: Agent, model: Model, record: Record, listen: Listen, shorten: S
     return graph.compile(checkpointer=InMemorySaver())
 
 
-def _after(state: State) -> str:
+async def _after(state: State) -> str:
     """The node that comes next: every call is asked for and carried out by itself."""
     if state["trouble"] and state["trouble"]["reason"]:
         return "repair"
