@@ -25,7 +25,7 @@ class Step:
     repair: str = ""
     """What made or corrected the message, where it is not the model's own first answer."""
     corrects: int | None = None
-    """Index of the step that this one shows the right form of."""
+    """Index of the first of the bad answers that this one puts right: see agent/corrections.py."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from agent.corrections import imitable
 from agent.episode import Episode
 from agent.message import Message
 from tools.schema import ToolSchema
@@ -21,13 +22,13 @@ class Example:
 
 
 def example(episode: Episode) -> Example:
-    """The episode as the model saw it, byte for byte, all readable assistant turns trained."""
+    """The episode as the model saw it, byte for byte, its good answers trained."""
     return Example(
         episode=episode.id,
         task=episode.task,
         messages=[_plain(step.message) for step in episode.steps],
         tools=list(episode.tools),
-        trained=[s.trained and s.message["role"] == "assistant" for s in episode.steps],
+        trained=imitable(episode),
     )
 
 
