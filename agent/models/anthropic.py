@@ -30,11 +30,9 @@ _PAUSES = 20
 class AnthropicModel:
     """One of Anthropic's models. Serves any number of conversations at a time.
 
-    The temperature of the settings is not used: the API refuses requests that set one.
+    The temperature of the settings is not used: the API refuses requests that set one. Nor can an
+    answer be required to be a call: models that think refuse that.
     """
-
-    requires = True
-    """Whether it can be held to a call; see `agent.model.Required`."""
 
     def __init__(self, model: str, key: str, settings: ModelSettings) -> None:
         """`key` is the API key itself; it goes into requests and nowhere else."""

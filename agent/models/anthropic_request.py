@@ -10,7 +10,6 @@ from itertools import accumulate
 from typing import Any
 
 from agent.message import Message
-from agent.model import Required
 from agent.models.anthropic_thinking import Prefix, laid_out
 from tools.schema import ToolSchema
 
@@ -42,8 +41,6 @@ def request(
             }
             for tool in tools
         ]
-    if isinstance(tools, Required):
-        body["tool_choice"] = {"type": "any"}
     if system:
         body["system"] = [{"type": "text", "text": system, "cache_control": _CACHED}]
     elif tools:

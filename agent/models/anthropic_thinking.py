@@ -15,21 +15,25 @@ Wire = dict[str, Any]
 
 _BUDGETED = re.compile(r"claude-(opus|sonnet|haiku)-4(-[0-5])?(-\d{8})?$")
 """The last models that are given a number of tokens; later ones decide by themselves."""
+_ALWAYS = re.compile(r"claude-[a-z]+-([5-9]|\d\d)\b")
+"""Models that think without being asked, but show it only to those who ask."""
 _BUDGETS = {"low": 2_048, "medium": 8_192, "high": 16_384}
 _MOST = 32_768
 _LEAST = 1_024
 
 
 def effort(model: str, level: str, max_tokens: int) -> Wire:
-    """The parameters that ask for an effort such as `low` or `high`; none for an empty level.
+    """The parameters for an effort such as `low` or `high`; an empty level leaves it to the model.
 
     Thinking counts as part of the answer: older models get half of `max_tokens` at most, and none
     where that is too little for the API.
     """
+    if not _BUDGETED.match(model):
+        shown: Wire = {"thinking": {"type": "adaptive", "display": "summarized"}}
+        asked: Wire = {"output_config": {"effort": level}} if level else {}
+        return shown | asked if level or _ALWAYS.match(model) else {}
     if not level:
         return {}
-    if not _BUDGETED.match(model):
-        return {"thinking": {"type": "adaptive"}, "output_config": {"effort": level}}
     budget = min(_BUDGETS.get(level, _MOST), max_tokens // 2)
     return {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= _LEAST else {}
 

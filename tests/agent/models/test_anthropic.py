@@ -254,27 +254,24 @@ async def test_thinking_at_the_end_of_a_message_does_not_go_back():
     assert srv.requests[1]["messages"][1]["content"] == [{"type": "text", "text": "So."}]
 
 
+SHOWN: Wire = {"thinking": {"type": "adaptive", "display": "summarized"}}
+
+
+def budget(tokens: int) -> Wire:
+    return {"thinking": {"type": "enabled", "budget_tokens": tokens}}
+
+
 @pytest.mark.parametrize(
     ("model", "level", "wanted"),
     [
-        ("claude-sonnet-5-5", "", {}),
+        ("claude-sonnet-5-5", "", SHOWN),
+        ("claude-opus-4-6", "", {}),
         ("claude-haiku-4-5", "", {}),
-        (
-            "claude-sonnet-5-5",
-            "low",
-            {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}},
-        ),
-        (
-            "claude-opus-4-6",
-            "max",
-            {"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}},
-        ),
-        ("claude-haiku-4-5", "medium", {"thinking": {"type": "enabled", "budget_tokens": 8192}}),
-        (
-            "claude-sonnet-4-20250514",
-            "high",
-            {"thinking": {"type": "enabled", "budget_tokens": 10_000}},
-        ),
+        ("my-own", "", {}),
+        ("claude-sonnet-5-5", "low", SHOWN | {"output_config": {"effort": "low"}}),
+        ("claude-opus-4-6", "max", SHOWN | {"output_config": {"effort": "max"}}),
+        ("claude-haiku-4-5", "medium", budget(8192)),
+        ("claude-sonnet-4-20250514", "high", budget(10_000)),
     ],
 )
 async def test_effort(model: str, level: str, wanted: dict[str, Any]):
