@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
-from agent.lenient import arguments
+from agent.lenient import arguments, mended
 from agent.model import ContextFull, Event, Malformed, Stop, StopReason, Text, Thinking, Usage
 from agent.models.anthropic_thinking import Prefix, layout
 from agent.models.wire import Cut
@@ -181,7 +181,8 @@ class AnthropicAnswer:
                     raise ValueError("the call breaks off")
                 read = given if not text and isinstance(given, dict) else arguments(text)
             except ValueError as error:
-                yield Malformed(f"{block['name']}({text})", str(error))
+                meant = mended(block["id"], block["name"], text)
+                yield Malformed(f"{block['name']}({text})", str(error), meant)
             else:
                 yield ToolCall(block["id"], block["name"], read)
 
