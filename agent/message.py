@@ -29,6 +29,15 @@ class CallEntry(TypedDict):
     function: FunctionCall
 
 
+class Image(TypedDict):
+    """A picture."""
+
+    media_type: str
+    """`image/png`, `image/jpeg`, `image/gif` or `image/webp`."""
+    data: str
+    """Base64."""
+
+
 class Message(TypedDict):
     """One chat message."""
 
@@ -40,6 +49,8 @@ class Message(TypedDict):
     """Of the tool, on tool messages."""
     provider: NotRequired[dict[str, JSON]]
     """What one provider wants back verbatim (thinking blocks); others ignore it."""
+    images: NotRequired[list[Image]]
+    """On messages of users and tools, for models that can see: they come after the text."""
     kept_from: NotRequired[int]
     """On the message of a compaction, which no model sees as it is: see agent/compact.py."""
 
@@ -49,9 +60,12 @@ def system(text: str) -> Message:
     return {"role": "system", "content": text}
 
 
-def user(text: str) -> Message:
-    """A user message."""
-    return {"role": "user", "content": text}
+def user(text: str, images: Sequence[Image] = ()) -> Message:
+    """A user message; `images` is left out when there are none."""
+    message: Message = {"role": "user", "content": text}
+    if images:
+        message["images"] = list(images)
+    return message
 
 
 def assistant(text: str, calls: Sequence[ToolCall] = ()) -> Message:
@@ -73,6 +87,17 @@ def observed(observation: Observation) -> Message:
         "name": observation.name,
         "content": observation.text,
     }
+
+
+def blind(message: Message) -> Message:
+    """The message for a reader that cannot see: a line of text says that one was there."""
+    if "images" not in message:
+        return message
+    plain = message.copy()
+    del plain["images"]
+    note = "(A picture was attached here, which you cannot see.)"
+    plain["content"] = f"{message['content']}\n{note}" if message["content"] else note
+    return plain
 
 
 def whole(message: Message) -> Message:

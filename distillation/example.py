@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from agent.corrections import imitable
 from agent.episode import Episode
-from agent.message import Message
+from agent.message import Message, blind
 from tools.schema import ToolSchema
 
 
@@ -33,7 +33,7 @@ def example(episode: Episode) -> Example:
 
 
 def _plain(message: Message) -> Message:
-    """Without what only the teacher's provider can read."""
-    plain = message.copy()
+    """Without what only the teacher's provider can read, and as a student without eyes reads it."""
+    plain = blind(message).copy()
     plain.pop("provider", None)
     return plain

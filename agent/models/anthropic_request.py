@@ -90,11 +90,13 @@ def _turns(messages: Sequence[Message], prefix: Prefix) -> list[Wire]:
 def _blocks(message: Message, prefix: Prefix) -> list[Wire]:
     if message["role"] == "tool":
         result: Wire = {"type": "tool_result", "tool_use_id": _id(message.get("tool_call_id", ""))}
-        if message["content"]:
+        if images := _images(message):
+            result["content"] = [*_text(message["content"]), *images]
+        elif message["content"]:
             result["content"] = message["content"]
         return [result]
     if message["role"] != "assistant":
-        return _text(message["content"])
+        return [*_text(message["content"]), *_images(message)]
     calls = [
         {
             "type": "tool_use",
@@ -105,6 +107,13 @@ def _blocks(message: Message, prefix: Prefix) -> list[Wire]:
         for entry in message.get("tool_calls", [])
     ]
     return laid_out(message, calls, prefix) or [*_text(message["content"]), *calls]
+
+
+def _images(message: Message) -> list[Wire]:
+    return [
+        {"type": "image", "source": {"type": "base64", **image}}
+        for image in message.get("images", [])
+    ]
 
 
 def _text(text: str) -> list[Wire]:

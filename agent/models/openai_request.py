@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from agent.message import Message
+from agent.message import Image, Message, blind
 from agent.model import Required
 from tools.schema import ToolSchema
 
@@ -23,7 +23,10 @@ def request(messages: Sequence[Message], tools: Sequence[ToolSchema]) -> Wire:
 
 
 def _message(message: Message) -> Wire:
-    wire: Wire = {"role": message["role"], "content": message["content"]}
+    if message["role"] == "tool":
+        # Its results are text and nothing else.
+        message = blind(message)
+    wire: Wire = {"role": message["role"], "content": _content(message)}
     if message["role"] == "tool":
         wire["tool_call_id"] = message.get("tool_call_id", "")
     if entries := message.get("tool_calls"):
@@ -39,3 +42,15 @@ def _message(message: Message) -> Wire:
             for entry in entries
         ]
     return wire
+
+
+def _content(message: Message) -> str | list[Wire]:
+    if not (images := message.get("images")):
+        return message["content"]
+    said: list[Wire] = [{"type": "text", "text": message["content"]}] if message["content"] else []
+    return [*said, *({"type": "image_url", "image_url": {"url": url(image)}} for image in images)]
+
+
+def url(image: Image) -> str:
+    """A picture as an address that holds it."""
+    return f"data:{image['media_type']};base64,{image['data']}"

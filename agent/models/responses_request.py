@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from agent.message import CallEntry, Message
 from agent.model import Required
+from agent.models.openai_request import url
 from tools.schema import ToolSchema
 
 Wire = dict[str, Any]
@@ -53,11 +54,20 @@ def cache_key(messages: Sequence[Message]) -> str:
 def _items(message: Message, thinker: str) -> list[Wire]:
     if message["role"] == "tool":
         identity = _id(message.get("tool_call_id", ""))
-        return [{"type": "function_call_output", "call_id": identity, "output": message["content"]}]
+        return [{"type": "function_call_output", "call_id": identity, "output": _content(message)}]
     if message["role"] != "assistant":
-        return [{"role": message["role"], "content": message["content"]}]
+        return [{"role": message["role"], "content": _content(message)}]
     made = [_call(entry) for entry in message.get("tool_calls", [])]
     return _laid_out(message, made, thinker) or [*_said(message["content"]), *made]
+
+
+def _content(message: Message) -> str | list[Wire]:
+    images, text = message.get("images", []), message["content"]
+    said: list[Wire] = [{"type": "input_text", "text": text}] if text else []
+    shown: list[Wire] = [
+        {"type": "input_image", "detail": "auto", "image_url": url(image)} for image in images
+    ]
+    return [*said, *shown] if images else text
 
 
 def _call(entry: CallEntry) -> Wire:
