@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from agent.agent import Agent
+from agent.ahead import ready
 from agent.episode import Episode, Step
 from agent.limits import EpisodeLimits, Limited, LimitReached
 from agent.message import Message, observed, system, unanswered, user, whole
@@ -88,16 +89,17 @@ class Conversation:
     async def _turn(self, decide: Decide) -> str:
         fitted = Fitted(self.agent.model)
         limited = Limited(fitted, self.limits)
-        while True:
-            try:
-                return await self._steps(limited, fitted, decide)
-            except ContextFull:
-                # What the provider counts may be more than we took it for.
-                if not await self._shorten(fitted, refused=True):
-                    raise
+        async with ready(limited, self.episode.messages, self.agent.schemas) as model:
+            while True:
+                try:
+                    return await self._steps(model, fitted, decide)
+                except ContextFull:
+                    # What the provider counts may be more than we took it for.
+                    if not await self._shorten(fitted, refused=True):
+                        raise
 
     async def _steps(self, model: Model, fitted: Fitted, decide: Decide) -> str:
-        # LangGraph takes a second to import: it is loaded with the first turn, not with the prompt.
+        # Loaded with the first turn, not with the prompt.
         from langgraph.types import Command
 
         from agent.graph import build

@@ -79,6 +79,8 @@ class Repl:
             return
         self._opened.set()
         self._prompt.redraw()
+        # LangGraph takes a second to import: done while the user still types.
+        await asyncio.to_thread(importlib.import_module, "agent.graph")
 
     def _entered(self, text: str) -> None:
         """A line came: it starts a turn, or waits for the end of the one that runs."""

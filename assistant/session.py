@@ -1,13 +1,13 @@
 """The composition root: from settings to a conversation that is ready for its first turn."""
 
 import asyncio
-import importlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.agent import Agent
 from agent.conversation import Conversation, Decide, Listen, begin, deny_all
 from agent.episode import Episode, Step
+from agent.models.open import load_library
 from agent.store import Store
 from assistant.config import Config
 from assistant.driver import Driver, Say, open_driver
@@ -52,13 +52,12 @@ class Session:
         """
         store = Store(config.home / "episodes.db")
         past = _last_steps(config.home, terms.root, store) if resume else ()
+        # Imports need the processor, the start of a sandbox mostly waits.
+        loading = asyncio.create_task(asyncio.to_thread(load_library, config.chat.model))
         ground = await Ground.open(config, terms, say)
         try:
-            driver, _ = await asyncio.gather(
-                open_driver(config, config.chat.model, say),
-                # LangGraph takes a second to import: done while the user still types.
-                asyncio.to_thread(importlib.import_module, "agent.graph"),
-            )
+            await loading
+            driver = await open_driver(config, config.chat.model, say)
         except BaseException:
             await ground.close()
             raise

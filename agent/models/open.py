@@ -1,5 +1,6 @@
 """Models by name: what `--teacher claude` or `model = "local:student.gguf"` means."""
 
+import importlib
 import os
 import tomllib
 from dataclasses import replace
@@ -10,6 +11,7 @@ from agent.model import Model
 from agent.models.anthropic import AnthropicModel
 from agent.models.llama import LlamaModel
 from agent.models.openai import OPENAI, OpenAIModel, is_openai
+from agent.models.reexports import lazily
 from agent.models.responses import ResponsesModel
 from agent.models.settings import Endpoint, ModelSettings
 from sandbox.refused import Refused
@@ -52,6 +54,16 @@ def open_model(spec: str, settings: ModelSettings | None = None) -> OpenModel:
     if endpoint := (_local_endpoints() | dict(settings.endpoints)).get(provider):
         return _behind(spec, endpoint, settings)
     raise Refused(f"There is no provider {provider!r} for {spec!r}: {_possible(settings)}.")
+
+
+def load_library(spec: str) -> None:
+    """Import what drives a model of this name, which takes up to a second; names may be wrong."""
+    provider = aliases().get(spec, spec).partition(":")[0]
+    if provider == "anthropic":
+        importlib.import_module("anthropic")
+    elif provider not in ("student", "local", "reference"):
+        with lazily("openai.types"):
+            importlib.import_module("openai")
 
 
 def aliases() -> dict[str, str]:
