@@ -51,7 +51,8 @@ def retry(error: Exception, tried: int, patience: float) -> Retry | None:
     if wish is not None and wish > patience:
         told += f" (it asks for {wish:.0f} s)"
     busy = status in _OVERLOADED or bool(kinds(error) & _BUSY)
-    return Retry(f"{told}, again in {pause:.{0 if pause >= 1 else 1}f} s", pause, busy)
+    seconds = f"{pause:.0f}" if pause >= 1 else f"{pause:.1g}"
+    return Retry(f"{told}, again in {seconds} s", pause, busy)
 
 
 def wanted(error: Exception) -> float | None:

@@ -184,6 +184,8 @@ class Service:
             return f"failed: {self._detail(error)}"
         if isinstance(error, Silent):
             return str(error)
+        if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+            return "gave no whole answer: it sent something that is no JSON"
         if isinstance(error, Cut):
             return f"gave no whole answer: {error}"
         cause = error.__cause__ or error

@@ -32,16 +32,25 @@ class Reply:
     """Of the body, as in `content-encoding`."""
 
 
+Kind = Literal[
+    "status", "reset", "cut", "silence", "event", "garbage",
+    "mute", "again", "insert", "reply", "flood",
+]  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Fault:
     """What goes wrong with a request."""
 
-    kind: Literal["status", "reset", "cut", "silence", "event", "garbage"]
+    kind: Kind
+    """`mute` sends nothing at all, `again` an event twice, `insert` the event `body` besides,
+    `reply` another answer, and `flood` an event that never ends."""
     status: int = 500
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     after: int = 0
     """For faults inside a response: how many events are sent before it."""
     body: Wire = field(default_factory=lambda: {"error": {"message": "it is broken"}})
+    reply: Reply = field(default_factory=Reply)
 
 
 Events = Callable[[Reply, Wire, str], list[bytes]]
@@ -137,6 +146,11 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and fault.kind == "reset" and fault.after == 0:
             self._reset()
             return
+        if fault and fault.kind == "mute":
+            self._wait()
+            return
+        if fault and fault.kind == "reply":
+            reply, fault = fault.reply, None
         try:
             self._answer(request, number, reply, fault)
         except (BrokenPipeError, ConnectionResetError):
@@ -155,27 +169,44 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
         for position, event in enumerate(events):
-            if fault and position == fault.after and self._break(fault):
+            if fault and position == fault.after and self._break(fault, event):
                 return
             self._chunk(event)
         self._chunk(b"")
 
-    def _break(self, fault: Fault) -> bool:
+    def _wait(self) -> None:
+        self.owner.closing.wait(20)
+        self.close_connection = True
+
+    def _break(self, fault: Fault, event: bytes) -> bool:
         """Whether the response ends here."""
-        if fault.kind == "reset":
-            self._reset()
-        elif fault.kind == "cut":
-            self._chunk(b"")
-        elif fault.kind == "silence":
-            self.owner.closing.wait(20)
-            self.close_connection = True
-        elif fault.kind == "garbage":
-            self._chunk(b"event: message_start\ndata: {not json\n\n")
-            self._chunk(b"")
-        else:
-            self._chunk(f"event: error\ndata: {json.dumps(fault.body)}\n\n".encode())
-            self._chunk(b"")
-        return True
+        told = json.dumps(fault.body)
+        match fault.kind:
+            case "again":
+                self._chunk(event)
+            case "insert":
+                kind = fault.body.get("type", "message")
+                self._chunk(f"event: {kind}\ndata: {told}\n\n".encode())
+            case "reset":
+                self._reset()
+            case "cut":
+                self._chunk(b"")
+            case "silence":
+                self._wait()
+            case "flood":
+                self._flood()
+            case "garbage":
+                self._chunk(b"event: message_start\ndata: {not json\n\n")
+                self._chunk(b"")
+            case _:
+                self._chunk(f"event: error\ndata: {told}\n\n".encode())
+                self._chunk(b"")
+        return fault.kind not in ("again", "insert")
+
+    def _flood(self) -> None:
+        self._chunk(b"data: ")
+        while not self.owner.closing.is_set():
+            self._chunk(b"x" * 2**20)
 
     def _reset(self) -> None:
         self.wfile.flush()
