@@ -7,6 +7,9 @@ from tools.tool import Effect
 Mode = Literal["ask", "edits", "auto"]
 """`ask`: all but reading waits. `edits`: so do commands and the network. `auto`: nothing waits."""
 
+DENIED = "The user did not allow this: {}"
+"""What the model is told of a no, with the reason."""
+
 _WAITING: dict[Mode, frozenset[Effect]] = {
     "ask": frozenset({"write", "run", "net"}),
     "edits": frozenset({"run", "net"}),

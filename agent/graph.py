@@ -12,14 +12,13 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import interrupt
 
 from agent.agent import Agent
+from agent.approval import DENIED
 from agent.episode import Step
 from agent.message import Message, assistant, observed, unanswered
 from agent.model import Event, Model, Text
 from agent.repair import Trouble, asked, judged, mend, requires
 from tools.call import Observation, ToolCall
 from tools.tool import execute
-
-DENIED = "The user did not allow this: {}"
 
 
 class State(TypedDict):
