@@ -7,6 +7,7 @@ from typing import Protocol
 
 from agent.model import Model
 from agent.models.llama import LlamaModel
+from agent.models.llama_state import States
 from agent.models.open import OpenModel, open_model
 from agent.models.settings import ModelSettings
 from agent.task import Task
@@ -101,7 +102,10 @@ async def open_driver(config: Config, spec: str, say: Say) -> Driver:
         raise Refused("The reference teacher only drives tasks: use it with `assistant collect`.")
     if spec != "student":
         # Opening a local model reads gigabytes; the prompt stays alive meanwhile.
-        return Fixed(await asyncio.to_thread(open_model, spec, config.models))
+        opened = await asyncio.to_thread(open_model, spec, config.models)
+        if isinstance(opened, LlamaModel):
+            opened.states = _states(config)
+        return Fixed(opened)
     require_parts()
     registry = Registry(config.home)
     version = registry.active()
@@ -112,7 +116,13 @@ async def open_driver(config: Config, spec: str, say: Say) -> Driver:
         say(UNTRAINED)
     weights = registry.weights(version)
     model = await asyncio.to_thread(open_weights, weights, config.models)
+    model.states = _states(config)
     return Student(model, registry, version)
+
+
+def _states(config: Config) -> States:
+    """Where a chat finds what its model computed before."""
+    return States(config.home / "cache" / "states")
 
 
 def open_weights(weights: Weights, settings: ModelSettings) -> LlamaModel:

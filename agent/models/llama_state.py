@@ -5,7 +5,6 @@ sees a byte: they are of these weights and of this build, whole, and what was wr
 """
 
 import hashlib
-import importlib.metadata
 import os
 import shutil
 import tempfile
@@ -132,8 +131,9 @@ class States:
 
 def key(runtime: LlamaRuntime, adapters: str) -> bytes:
     """SHA-256 of all that a state depends on: weights, adapters and their scales, size, build."""
-    build = importlib.metadata.version("llama-cpp-python")
-    parts = (identity(runtime.gguf), adapters, str(runtime.size), build)
+    from llama_cpp import __version__
+
+    parts = (identity(runtime.gguf), adapters, str(runtime.size), __version__)
     return hashlib.sha256("\n".join(parts).encode()).digest()
 
 

@@ -7,9 +7,11 @@ import time
 from pathlib import Path
 
 from agent.store import Store
+from assistant.student import make
 from tests.assistant.terminal import COMMAND, clean_environment, served
 from tests.servers.model_server import Fault, ModelServer, Reply
 from tests.servers.openai_server import events
+from training.registry import Registry
 
 WRITE = {"name": "write_file", "arguments": {"path": "a.txt", "content": "hello\n"}}
 REPLIES = [Reply("I write it.", [WRITE]), Reply("Done,\nas you see.")]
@@ -113,3 +115,23 @@ def test_who_goes_on_is_told_that_the_shell_begins_anew(tmp_path: Path) -> None:
         told = [str(server.requests[n]["messages"][-1]["content"]) for n in (1, 3, 4)]
     assert ["begins anew" in text for text in told] == [False, True, False]
     assert "/workspace\n" in told[2]
+
+
+def test_what_the_student_computed_is_there_when_a_chat_goes_on(tmp_path: Path) -> None:
+    make(Registry(tmp_path), "student", seed=0)
+
+    def asked(text: str, *arguments: str) -> dict[str, int]:
+        done = subprocess.run(
+            [COMMAND, "--json", "--set", "models.max_tokens=8", *arguments, "-p", text],
+            env=clean_environment() | {"ASSISTANT_HOME": str(tmp_path)},
+            cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout)["usage"]
+
+    first = asked("hello")
+    assert first["cached"] == 0
+    # The usage of a conversation that goes on is that of both.
+    both = asked("go on", "--continue")
+    assert both["cached"] > 0.95 * first["input"]
+    assert len(list((tmp_path / "cache" / "states").glob("*.state"))) == 1
