@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from agent.message import Message, calls
+from agent.message import Message, blind, calls
 from tools.call import ToolCall
 
 _HEAD = "[To make room, {} earlier messages were left out here. What happened in them:]"
@@ -24,6 +24,9 @@ _LINE = 200
 _WHOLE = 4_000
 """Characters of what is told word for word: the last request, the plan, the rules."""
 
+_PICTURE = 5_000
+"""Characters that cost what a picture does, about 1,500 tokens."""
+
 Exchange = tuple[ToolCall, str]
 """A call and the text of its result."""
 
@@ -34,7 +37,7 @@ def digest(messages: Sequence[Message]) -> str:
     Bounded, whatever the messages hold. Does not cover: what was found out, unless it was said.
     """
     done = list(exchanges(messages))
-    asked = [message["content"] for message in messages if message["role"] == "user"]
+    asked = [blind(message)["content"] for message in messages if message["role"] == "user"]
     said = [message["content"] for message in messages if message["role"] == "assistant"]
     parts = [
         _HEAD.format(len(messages)),
@@ -141,6 +144,7 @@ def _line(text: str) -> str:
 
 
 def size(message: Message) -> int:
-    """Characters of a message that a model reads."""
+    """Characters of a message that a model reads; a picture counts as what it costs."""
     made = message.get("tool_calls")
-    return len(message["content"]) + (len(json.dumps(made, ensure_ascii=False)) if made else 0)
+    called = len(json.dumps(made, ensure_ascii=False)) if made else 0
+    return len(message["content"]) + called + _PICTURE * len(message.get("images", []))

@@ -10,7 +10,7 @@ from typing import Any
 
 from agent.episode import Episode
 from agent.task import split_of
-from distillation.example import Example, example
+from distillation.example import Example, examples
 from distillation.manifest import write_manifest
 from sandbox.refused import Refused
 
@@ -54,7 +54,7 @@ class Dataset:
         kept, dropped = _select(episodes, rules)
         if not kept:
             raise Refused(f"There is nothing to train on: {_reasons(dropped)}. Collect first.")
-        lines = [_line(example(episode)) for episode in kept]
+        lines = [_line(row) for episode in kept for row in examples(episode)]
         digest = _digest(rules, lines)
         dataset = Dataset(
             *(digest, parent / digest[:16], len(lines), tuple(e.id for e in kept), rules, dropped)
@@ -114,7 +114,7 @@ def _select(episodes: Iterable[Episode], rules: Rules) -> tuple[list[Episode], d
     kept: dict[str, Episode] = {}
     of_task: Counter[str] = Counter()
     for episode in sorted(episodes, key=lambda e: (len(e.steps), e.id)):
-        content = _line(replace(example(episode), episode=""))
+        content = "".join(_line(replace(row, episode="")) for row in examples(episode))
         reason = _unfit(episode, rules)
         if not reason and content in kept:
             reason = "duplicate"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from agent.compact import view
 from agent.corrections import imitable
 from agent.episode import Episode
 from agent.message import Message, blind
@@ -21,14 +22,28 @@ class Example:
     """One flag a message; true only on assistant turns."""
 
 
-def example(episode: Episode) -> Example:
-    """The episode as the model saw it, byte for byte, its good answers trained."""
+def examples(episode: Episode) -> list[Example]:
+    """The episode as the model saw it, byte for byte, its good answers trained.
+
+    One row; where the history was made shorter on the way, one for each stretch between two
+    compactions. An answer that is seen in several rows is trained in the first.
+    """
+    messages, good = episode.messages, imitable(episode)
+    ends = [n for n, message in enumerate(messages) if "kept_from" in message]
+    starts = zip([0, *ends], [*ends, len(messages)], strict=True)
+    rows = [_row(episode, good, start, stop) for start, stop in starts]
+    return [row for row in rows if any(row.trained)] or rows[:1]
+
+
+def _row(episode: Episode, good: list[bool], start: int, stop: int) -> Example:
+    """What was seen of the first `stop` messages; what was said from `start` on is trained."""
+    shown = view(episode.messages[:stop])
     return Example(
         episode=episode.id,
         task=episode.task,
-        messages=[_plain(step.message) for step in episode.steps],
+        messages=[_plain(message) for _, message in shown],
         tools=list(episode.tools),
-        trained=imitable(episode),
+        trained=[good[n] and n >= start for n, _ in shown],
     )
 
 

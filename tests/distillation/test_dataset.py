@@ -52,6 +52,24 @@ def test_rows_train_readable_assistant_turns_only(tmp_path: Path) -> None:
     assert "signature" not in json.dumps(row.messages)
 
 
+def test_a_history_that_was_shortened_gives_a_row_for_each_stretch(tmp_path: Path) -> None:
+    whole = episode("a")
+    note: Message = user("[left out]")
+    note["kept_from"] = 4
+    more = (Step(note, trained=False), Step(assistant("More.")), Step(user("Thanks.")))
+    rows = Dataset.freeze([replace(whole, steps=(*whole.steps, *more))], tmp_path).examples()
+    before, after = rows
+    assert (before.messages, before.trained) == (
+        Dataset.freeze([whole], tmp_path).examples()[0].messages,
+        [False, False, True, False, False, False, True],
+    )
+    said = [message["content"] for message in after.messages]
+    assert said[:3] == ["s", "fix it \n\n[left out]", "{oops"]
+    assert said[3:] == ["Write it again.", "Done.", "More.", "Thanks."]
+    assert after.trained == [False] * 5 + [True, False]
+    assert "kept_from" not in json.dumps(after.messages)
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
