@@ -15,6 +15,7 @@ from agent.message import Message, observed, system, unanswered, user, whole
 from agent.model import ContextFull, Event, Model, Notice
 from agent.prompt import system_prompt
 from agent.room import LEFT_OUT, Fitted
+from agent.router import Escalation, Routed
 from agent.store import Store
 from agent.task import Task
 from sandbox.check import Verdict
@@ -62,6 +63,9 @@ class Conversation:
     listen: Listen = lambda event: None
     limits: EpisodeLimits = field(default_factory=EpisodeLimits)
     """Of each turn."""
+    escalation: Escalation | None = None
+    """On which terms a teacher may finish a turn; None where there is none."""
+    _routed: Routed | None = None
 
     async def ask(self, text: str, decide: Decide = deny_all) -> str:
         """Run one turn and return why it ended: `end`, `length`, `refusal` or a limit's name.
@@ -85,9 +89,13 @@ class Conversation:
             return "limit: context"
         finally:
             self._answer_open_calls()
+            if self.escalation:
+                self.escalation.driving = ""
 
     async def _turn(self, decide: Decide) -> str:
-        fitted = Fitted(self.agent.model)
+        if self.escalation:
+            self._routed = Routed(self.agent.model, self.escalation, self.limits.steps)
+        fitted = Fitted(self._routed or self.agent.model)
         limited = Limited(fitted, self.limits)
         async with ready(limited, self.episode.messages, self.agent.schemas) as model:
             while True:
@@ -105,7 +113,7 @@ class Conversation:
         from agent.graph import build
 
         shorten = partial(self._shorten, fitted)
-        graph = build(self.agent, model, self._record, self.listen, shorten)
+        graph = build(self.agent, model, self._record, self._listen, shorten)
         state: Any = {
             "messages": self.episode.messages,
             "denied": {},
@@ -136,6 +144,11 @@ class Conversation:
         self.store.finish(self.episode.id, stop, diff, seconds, verdict)
         self.episode = replace(self.episode, stop=stop, diff=diff, seconds=seconds, verdict=verdict)
         return self.episode
+
+    def _listen(self, event: Event | Observation) -> None:
+        if self._routed and isinstance(event, Observation):
+            self._routed.hear(event)
+        self.listen(event)
 
     def _record(self, step: Step) -> Message:
         step = replace(step, message=whole(step.message))
