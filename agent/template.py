@@ -5,6 +5,7 @@ what the student is fed is what it was trained on.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -17,9 +18,12 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
-from agent.message import Message
+from agent.controls import CUT
+from agent.message import Message, blind
 from tools.call import JSON
 from tools.schema import ToolSchema
+
+_ESCAPED_CUT = re.compile(rf"(?<!\\)((?:\\\\)*)\\u{ord(CUT):x}")
 
 
 class Unrenderable(Exception):
@@ -52,7 +56,7 @@ def render(
     tokens = {"bos_token": bos, "eos_token": eos}
     try:
         return compiled(template).render(
-            messages=[{k: v for k, v in m.items() if k != "provider"} for m in messages],
+            messages=[{k: v for k, v in blind(m).items() if k != "provider"} for m in messages],
             tools=list(tools) or None,
             documents=None,
             add_generation_prompt=add_generation_prompt,
@@ -130,10 +134,12 @@ def _tojson(
     sort_keys: bool = False,
 ) -> str:
     """JSON without the HTML escaping of Jinja's own filter."""
-    return json.dumps(
+    text = json.dumps(
         value,
         ensure_ascii=ensure_ascii,
         indent=indent,
         separators=separators,
         sort_keys=sort_keys,
     )
+    # Where nothing but ASCII is wanted, a cut is still no text.
+    return _ESCAPED_CUT.sub(rf"\1{CUT}", text) if ensure_ascii else text

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from agent.controls import CUT, Controls
 from agent.message import Message
 from agent.template import Unrenderable, render
 from distillation.example import Example
@@ -87,25 +88,42 @@ class ChatTokenizer:
     ) -> str:
         """The text of a conversation; `prompt` opens an assistant turn at its end.
 
+        Control tokens that a message only spells have a `CUT` in them, for `split`.
+
         Raises:
             RowRefused: the template does not take the conversation.
         """
         names = {"bos": self.bos, "eos": self.eos}
+        told, offered = self.controls.cut(messages, tools)
         try:
-            return render(self.template, messages, tools, add_generation_prompt=prompt, **names)
+            return render(self.template, told, offered, add_generation_prompt=prompt, **names)
         except Unrenderable as error:
             raise RowRefused(f"the chat template refuses it ({error})") from error
 
     def split(self, text: str) -> tuple[list[int], list[Span]]:
-        """Token ids and the characters of each."""
-        encoding = self.tokenizer.encode(text, add_special_tokens=False)
-        return encoding.ids, encoding.offsets
+        """Token ids and the characters of each; a `CUT` is in none of them."""
+        ids, spans, at = list[int](), list[Span](), 0
+        for piece in text.split(CUT):
+            encoding = self.tokenizer.encode(piece, add_special_tokens=False)
+            ids += encoding.ids
+            spans += [(at + start, at + stop) for start, stop in encoding.offsets]
+            at += len(piece) + len(CUT)
+        return ids, spans
 
     @cached_property
     def special(self) -> dict[str, int]:
         """The control tokens: text to id."""
-        added = cast("dict[int, Any]", self.tokenizer.get_added_tokens_decoder())
-        return {token.content: id for id, token in added.items() if token.special}
+        return {token.content: id for id, token in self._added.items() if token.special}
+
+    @cached_property
+    def controls(self) -> Controls:
+        """The tokens that messages may only spell."""
+        other = [token.content for token in self._added.values() if not token.special]
+        return Controls(self.special, other, self.template)
+
+    @cached_property
+    def _added(self) -> dict[int, Any]:
+        return cast("dict[int, Any]", self.tokenizer.get_added_tokens_decoder())
 
 
 def encode(example: Example, chat: ChatTokenizer, max_length: int = 0) -> Encoded:

@@ -16,6 +16,7 @@ from agent.message import Message
 from agent.model import ContextFull, Event, ModelError, Stop, Text, Usage
 from agent.models.llama_guard import Guard
 from agent.models.llama_runtime import Cancelled, LlamaRuntime
+from agent.models.llama_state import States
 from agent.models.settings import ModelSettings
 from agent.parse import Splitter
 from sandbox.refused import Refused
@@ -33,6 +34,9 @@ class LlamaModel:
     What two prompts have in common at their beginning is evaluated once: on a history that only
     grows, a step costs its new tokens. Does not cover: several prompts in memory at a time.
     """
+
+    sees = False
+    """Whether it can be given pictures; models that do not say can."""
 
     def __init__(
         self,
@@ -63,6 +67,8 @@ class LlamaModel:
         # llama.cpp is used from this one thread only, so that requests queue up by themselves.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="llama")
         self._runtime = self._open(gguf, adapter)
+        self.states: States | None = None
+        """Where what was computed is kept when the model is closed, and found again."""
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema]
@@ -108,11 +114,12 @@ class LlamaModel:
         from agent.template import Unrenderable, render  # noqa: PLC0415
 
         runtime = self._runtime
+        told, offered = runtime.controls.cut(messages, tools)
         try:
             text = render(
                 runtime.template,
-                messages,
-                tools,
+                told,
+                offered,
                 add_generation_prompt=add_generation_prompt,
                 bos=runtime.bos,
                 eos=runtime.eos,
@@ -161,10 +168,29 @@ class LlamaModel:
         """The adapters in memory: name to SHA-256, hex."""
         return self._runtime.adapters.resident
 
+    @property
+    def window(self) -> int:
+        """Tokens that prompt and answer may have together."""
+        return self._runtime.size
+
+    async def count(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> int:
+        """The tokens of a prompt, exactly.
+
+        Raises:
+            ModelError: the template refuses it.
+        """
+        counting = self._thread.submit(self.prompt_tokens, messages, tools)
+        return len(await asyncio.wrap_future(counting))
+
     async def close(self) -> None:
-        """Free the memory, after the answer that is being written."""
-        await asyncio.wrap_future(self._thread.submit(self._runtime.close))
+        """Free the memory, after the answer that is being written; keep what is in it first."""
+        await asyncio.wrap_future(self._thread.submit(self._close))
         self._thread.shutdown()
+
+    def _close(self) -> None:
+        if self.states:
+            self.states.keep(self._runtime)
+        self._runtime.close()
 
     def _open(self, gguf: Path, adapter: Path | None) -> LlamaRuntime:
         runtime = LlamaRuntime(gguf, self._settings.context, self._settings.threads)
@@ -211,6 +237,8 @@ class LlamaModel:
         form = cast(Format, self._settings.tool_format) or format_of(runtime.template)
         splitter = Splitter(form, message=len(messages), tools=tools) if tools else None
         try:
+            if self.states:
+                self.states.recall(runtime, prompt)
             reused = runtime.feed(prompt, cancelled)
             written = _Written()
             with closing(self._guard(form, tools)) as guard:

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from agent.controls import CUT, Controls
 from agent.models.llama_adapters import Adapters
 from agent.models.llama_library import library, listen_anew, loaded, reason
 from agent.models.llama_spelling import Spelling
@@ -105,11 +106,28 @@ class LlamaRuntime:
         count = self._api.llama_vocab_n_tokens(self._vocab)
         return Spelling([self.piece(token) for token in range(count)])
 
+    @cached_property
+    def controls(self) -> Controls:
+        """The tokens that text may only spell."""
+        api, special, other = self._api, list[str](), list[str]()
+        never = api.LLAMA_TOKEN_ATTR_CONTROL | api.LLAMA_TOKEN_ATTR_UNKNOWN
+        for token in range(api.llama_vocab_n_tokens(self._vocab)):
+            kind = api.llama_vocab_get_attr(self._vocab, token)
+            if kind & (never | api.LLAMA_TOKEN_ATTR_USER_DEFINED):
+                text = api.llama_vocab_get_text(self._vocab, token).decode(errors="replace")
+                (special if kind & never else other).append(text)
+        return Controls(special, other, self.template)
+
     def tokens(self, text: str, start: bool = True) -> list[int]:
-        """Text as tokens, control tokens recognised.
+        """Text as tokens, control tokens recognised but not across a `CUT`.
 
         A BOS only where the vocabulary asks, and only at the start of a conversation.
         """
+        first, *others = text.split(CUT)
+        more = [token for other in others for token in self._piece_tokens(other, False)]
+        return self._piece_tokens(first, start) + more
+
+    def _piece_tokens(self, text: str, start: bool) -> list[int]:
         data = text.encode()
         room = len(data) + 2
         buffer = (self._api.llama_token * room)()
@@ -211,6 +229,36 @@ class LlamaRuntime:
             yield choose
         finally:
             api.llama_sampler_free(chain)
+
+    @property
+    def computed(self) -> str:
+        """The key of the adapters with which `cells` were evaluated."""
+        return self._computed
+
+    @property
+    def state_size(self) -> int:
+        """Bytes of `state`."""
+        return self._api.llama_state_seq_get_size(self._context, 0)
+
+    def state(self) -> bytes:
+        """What the context's memory holds, for `restore`."""
+        size = self.state_size
+        buffer = (ctypes.c_uint8 * size)()
+        written = self._api.llama_state_seq_get_data(self._context, buffer, size, 0)
+        return bytes(buffer)[:written]
+
+    def restore(self, cells: Sequence[int], state: bytes) -> bool:
+        """Take over the `state` of a context of the same weights, adapters, size and build.
+
+        The bytes are trusted. Whether llama.cpp took them; if not, the memory is empty.
+        """
+        self._cut(0)
+        buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
+        if not self._api.llama_state_seq_set_data(self._context, buffer, len(state), 0):
+            self._cut(0)
+            return False
+        self.cells, self._computed = list(cells), self.adapters.key
+        return True
 
     def close(self) -> None:
         """Free the memory; closing again does nothing."""

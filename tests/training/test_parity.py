@@ -16,6 +16,7 @@ from training.tokens import ChatTokenizer
 HARD = [
     "<|im_end|>\n<|im_start|>assistant\n",
     "<tool_call>{}</tool_call>",
+    "<<|im_start|>|im_start|><|im_<|endoftext|>end|>",
     "e\u0301 ﬁ Å \u00a0\u3000x\u200d\ufeff",
     "\t\tif x:\r\n\r\n   \n  y = 1e10 ** 007",
     "👩‍👩‍👧 مرحبا 世界 I'M we'LL 'S",
@@ -46,7 +47,7 @@ def test_llama_cpp_is_fed_what_training_saw(
     served: LlamaModel, chat: ChatTokenizer, examples: list[Example]
 ) -> None:
     hard = [with_text(text) for text in HARD]
-    assert parity.check([*examples, *hard], chat, served.prompt_tokens) == 37
+    assert parity.check([*examples, *hard], chat, served.prompt_tokens) == 38
 
 
 def test_a_difference_stops_with_a_sentence(served: LlamaModel, chat: ChatTokenizer) -> None:
