@@ -11,7 +11,7 @@ from agent.agent import Agent
 from agent.ahead import ready
 from agent.episode import Episode, Step
 from agent.limits import EpisodeLimits, Limited, LimitReached
-from agent.message import Message, observed, system, unanswered, user, whole
+from agent.message import Image, Message, observed, system, unanswered, user, whole
 from agent.model import ContextFull, Event, Model, Notice
 from agent.prompt import system_prompt
 from agent.room import LEFT_OUT, Fitted
@@ -67,7 +67,7 @@ class Conversation:
     """On which terms a teacher may finish a turn; None where there is none."""
     _routed: Routed | None = None
 
-    async def ask(self, text: str, decide: Decide = deny_all) -> str:
+    async def ask(self, text: str, decide: Decide = deny_all, images: Sequence[Image] = ()) -> str:
         """Run one turn and return why it ended: `end`, `length`, `refusal` or a limit's name.
 
         Cancelling ends the turn; calls that had no result by then are answered as interrupted.
@@ -79,7 +79,7 @@ class Conversation:
             self._record(Step(system(system_prompt())))
         # A conversation that goes on after a kill may have stopped in the middle of a turn.
         self._answer_open_calls()
-        self._record(Step(user(text)))
+        self._record(Step(user(text, images)))
         try:
             return await self._turn(decide)
         except LimitReached as reached:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from agent.model import Event, ModelError
 from assistant.config import Config
 from assistant.consent import asked, consent
+from assistant.pictures import named
 from assistant.prompt import Prompt
 from assistant.render import Renderer
 from assistant.session import Session
@@ -82,7 +83,10 @@ class Chat:
         return neutral(f"{self.session.driver.label} · {place} · {tokens} · {cost}")
 
     async def _ask(self, text: str) -> None:
-        stop = await self.session.ask(text, self._decide)
+        images = named(text, self.session.ground.terms.root)
+        if images:
+            self._line(f"with {', '.join(images)}", "dim")
+        stop = await self.session.ask(text, self._decide, list(images.values()))
         self.renderer.end()
         if stop != "end":
             self._line(ended_early(stop), "yellow")

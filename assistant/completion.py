@@ -36,7 +36,8 @@ class Words(Completer):
                     yield Completion(name, -len(line), display_meta=about)
             return
         word = line.rsplit(maxsplit=1)[-1] if line and not line[-1].isspace() else ""
-        yield from self._paths(word)
+        # As the name of a picture: see assistant/pictures.py.
+        yield from self._paths(word.removeprefix("@"))
 
     def _paths(self, word: str) -> Iterable[Completion]:
         folder, _, start = word.rpartition("/")

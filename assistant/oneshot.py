@@ -2,10 +2,13 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 
+from agent.message import Image
 from agent.model import Event, ModelError
 from assistant.config import Config
+from assistant.pictures import named
 from assistant.render import Renderer
 from assistant.session import Session
 from assistant.stops import ended_early
@@ -16,8 +19,12 @@ from sandbox.sandbox import SandboxBroken
 from tools.call import Observation
 
 
-async def answer(config: Config, terms: Terms, text: str, *, as_json: bool, resume: bool) -> int:
+async def answer(
+    config: Config, terms: Terms, text: str, piped: str, *, as_json: bool, resume: bool
+) -> int:
     """Run one turn; what would wait for a yes is denied. 0 if the turn came to its end, else 1.
+
+    `piped` follows the text; pictures that it names are not looked for.
 
     Raises:
         Refused: the session cannot be opened.
@@ -31,7 +38,9 @@ async def answer(config: Config, terms: Terms, text: str, *, as_json: bool, resu
 
     session = await Session.open(config, terms, listen, _say, resume)
     try:
-        problem = await _asked(session, text, renderer)
+        images = named(text, terms.root)
+        whole = "\n\n".join(part for part in (text, piped) if part)
+        problem = await _asked(session, whole, list(images.values()), renderer)
         record = _record(session)
     finally:
         # Also where nobody reads our output any more: what was changed in a copy is kept.
@@ -43,10 +52,10 @@ async def answer(config: Config, terms: Terms, text: str, *, as_json: bool, resu
     return 0 if session.stop == "end" else 1
 
 
-async def _asked(session: Session, text: str, renderer: Renderer) -> str:
+async def _asked(session: Session, text: str, images: Sequence[Image], renderer: Renderer) -> str:
     """Run the turn; what went wrong, or an empty text."""
     try:
-        await session.ask(text)
+        await session.ask(text, images=images)
     except (ModelError, SandboxBroken) as error:
         return str(error)
     finally:

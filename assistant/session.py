@@ -1,19 +1,23 @@
 """The composition root: from settings to a conversation that is ready for its first turn."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.agent import Agent
 from agent.conversation import Conversation, Decide, Listen, begin, deny_all
 from agent.episode import Episode, Step
+from agent.message import Image
 from agent.models.open import load_library
 from agent.store import Store
 from assistant.config import Config
 from assistant.driver import Driver, Say, open_driver
 from assistant.ground import Ground
+from assistant.pictures import visible
 from assistant.terms import Terms
 from assistant.toolbox import Toolbox
+from sandbox.refused import Refused
 from tools.terminal import ShellState
 from tools.tool import Ask, Context, nobody
 
@@ -69,19 +73,24 @@ class Session:
             say(f"{ground.alarm}.")
         return Session(config, store, ground, agent, driver, toolbox, listen, past)
 
-    async def ask(self, text: str, decide: Decide = deny_all) -> str:
+    async def ask(self, text: str, decide: Decide = deny_all, images: Sequence[Image] = ()) -> str:
         """Run one turn and return why it ended.
 
         Raises:
             ModelError: the model could not answer.
             SandboxBroken: the sandbox failed.
-            Refused: the folder is not there any more.
+            Refused: the folder is not there any more, or the model sees no pictures.
         """
         self.ground.check()
+        if images and not visible(self.agent.model):
+            raise Refused(
+                f"{self.agent.model.name} cannot see pictures: leave out the @, or go on with "
+                "another model, e.g. /model claude."
+            )
         conversation = self.conversation = self.conversation or self._begin()
         self.stop = "interrupted"
         try:
-            self.stop = await conversation.ask(text, decide)
+            self.stop = await conversation.ask(text, decide, images)
         except Exception as error:
             self.stop = f"error: {error}"
             raise

@@ -4,6 +4,7 @@ examples:
   assistant                                 open the chat
   assistant -p "why does test_parse fail?"  answer once and leave
   git diff | assistant -p "review this"     standard input follows the question, or is it
+  assistant -p "what is wrong in @shot.png?"  a picture goes with the question
   assistant --model openai:gpt-5 --mode edits
   assistant --allow docs.python.org --allow '*.pypi.org'
                                             let commands and web_fetch reach these, and nothing else
@@ -83,12 +84,14 @@ def run(options: Namespace, config: Config) -> int:
 
         return asyncio.run(Repl(config, terms, options.resume).run())
     piped = _piped(patience=None if text is None else PATIENCE)
-    text = "\n\n".join(part for part in (text, piped) if part)
-    if not text.strip():
+    text = text or ""
+    if not (text + piped).strip():
         raise Refused('Nothing was asked: write assistant -p "…", or pipe a text in.')
     from assistant.oneshot import answer  # noqa: PLC0415
 
-    return asyncio.run(answer(config, terms, text, as_json=options.json, resume=options.resume))
+    return asyncio.run(
+        answer(config, terms, text, piped, as_json=options.json, resume=options.resume)
+    )
 
 
 def _piped(patience: float | None) -> str:
