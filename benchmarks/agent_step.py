@@ -36,7 +36,8 @@ ENVIRONMENTS = {
         "langchain-openai==1.7.3",
         "langgraph-checkpoint-sqlite==3.1.2",
     ),
-    "mini-swe-agent": ("mini-swe-agent==2.4.6",),
+    # litellm asks for mcp without saying so.
+    "mini-swe-agent": ("mini-swe-agent==2.4.6", "litellm==1.106.2", "mcp==2.3.0"),
     "smolagents": ("smolagents[openai]==1.26.0",),
 }
 
