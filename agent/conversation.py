@@ -93,9 +93,9 @@ class Conversation:
                 self.escalation.driving = ""
 
     async def _turn(self, decide: Decide) -> str:
-        if self.escalation:
-            self._routed = Routed(self.agent.model, self.escalation, self.limits.steps)
-        fitted = Fitted(self._routed or self.agent.model)
+        student, terms = self.agent.model, self.escalation
+        self._routed = Routed(student, terms, self.limits.steps) if terms else None
+        fitted = Fitted(self._routed or student)
         limited = Limited(fitted, self.limits)
         async with ready(limited, self.episode.messages, self.agent.schemas) as model:
             while True:
@@ -152,6 +152,9 @@ class Conversation:
 
     def _record(self, step: Step) -> Message:
         step = replace(step, message=whole(step.message))
+        if step.message["role"] == "assistant" and self.agent.model.name != self.episode.model:
+            # The user changed the model, or a newer version of it came.
+            step = replace(step, model=step.model or self.agent.model.name)
         self.store.append(self.episode.id, len(self.episode.steps), step)
         self.episode = replace(self.episode, steps=(*self.episode.steps, step))
         return step.message

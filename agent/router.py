@@ -7,7 +7,7 @@ the student again.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from agent.limits import Budget, Budgeted, LimitReached
 from agent.message import Message
@@ -24,13 +24,21 @@ When = Literal["never", "ask", "always"]
 _BY_HAND = Stall("was told to by you")
 
 
+class Closable(Model, Protocol):
+    """A model that holds connections or memory."""
+
+    async def close(self) -> None:
+        """Let go of them."""
+        ...
+
+
 @dataclass
 class Escalation:
     """On which terms a teacher may take over, for a whole session."""
 
     teacher: str
     """Its name, as the user writes it."""
-    open: Callable[[], Awaitable[Model]]
+    open: Callable[[], Awaitable["Closable"]]
     """Opens it, when it is first needed; raises Refused."""
     when: When = "ask"
     budget: Budget = field(default_factory=lambda: Budget(None))
@@ -41,7 +49,7 @@ class Escalation:
     """The user wants it to drive the next turn, whatever `when` says."""
     driving: str = ""
     """The name of the teacher, while it drives."""
-    _model: Model | None = None
+    _model: "Closable | None" = None
 
     async def model(self) -> Model:
         """The teacher, held to its budget.
@@ -51,6 +59,12 @@ class Escalation:
         """
         self._model = self._model or await self.open()
         return Budgeted(self._model, self.budget)
+
+    async def close(self) -> None:
+        """Let go of the teacher; it is opened again if it is needed again."""
+        model, self._model = self._model, None
+        if model:
+            await model.close()
 
     async def agreed(self, stall: Stall) -> bool:
         """Whether it may take over now, which the user may have to be asked."""

@@ -80,7 +80,7 @@ class Chat:
         if self.renderer.last.input:
             tokens += f" · prefix {self.renderer.last.reused:.0%}"
         place = f"{self.session.ground.label} · {agent.freedom}"
-        return neutral(f"{self.session.driver.label} · {place} · {tokens} · {cost}")
+        return neutral(f"{self.session.label} · {place} · {tokens} · {cost}")
 
     async def _ask(self, text: str) -> None:
         images = named(text, self.session.ground.terms.root)

@@ -13,6 +13,7 @@ COMMANDS = {
     "/diff": "show what has changed in this conversation",
     "/apply": "bring what was changed in the copy into your folder (with --isolate)",
     "/allow": "show which domains may be reached, or add one: /allow docs.python.org",
+    "/escalate": "leave the next turn to the teacher, or name one: /escalate claude",
     "/new": "begin a new conversation",
     "/quit": "leave",
 }

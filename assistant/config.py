@@ -19,6 +19,7 @@ from platformdirs import user_data_path
 from agent.approval import Mode
 from agent.limits import EpisodeLimits
 from agent.models.settings import ModelSettings
+from agent.router import When
 from assistant.bounds import Unfit, check
 from sandbox.choice import Choice
 from sandbox.limits import Limits
@@ -78,6 +79,23 @@ class Web:
 
 
 @dataclass(frozen=True)
+class Escalation:
+    """Whether another model takes over where the student does not get on."""
+
+    teacher: str = ""
+    """A model, as for `chat`; empty: nobody takes over."""
+    when: When = "ask"
+    """By itself: `never`, after your yes (`ask`), or `always`. /escalate works in any case."""
+    cost: float | None = 0.5
+    """US dollars that it may spend in one session."""
+
+    def __post_init__(self) -> None:
+        """Refuse a cap that would hold nothing."""
+        if self.cost is not None and not self.cost >= 0:
+            raise Unfit(f"cost must be 0 or more, not {self.cost!r}")
+
+
+@dataclass(frozen=True)
 class Collect:
     """Settings of `assistant collect`."""
 
@@ -100,6 +118,7 @@ class Config:
     sandbox: Sandbox = field(default_factory=Sandbox)
     network: Network = field(default_factory=Network)
     web: Web = field(default_factory=Web)
+    escalation: Escalation = field(default_factory=Escalation)
     collect: Collect = field(default_factory=Collect)
     recipe: Recipe = field(default_factory=Recipe)
     """Of `assistant retrain`."""

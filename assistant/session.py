@@ -10,11 +10,13 @@ from agent.conversation import Conversation, Decide, Listen, begin, deny_all
 from agent.episode import Episode, Step
 from agent.message import Image
 from agent.models.open import load_library
+from agent.router import Escalation
 from agent.store import Store
 from assistant.config import Config
 from assistant.driver import Driver, Say, open_driver
 from assistant.ground import Ground
 from assistant.pictures import visible
+from assistant.teacher import escalation
 from assistant.terms import Terms
 from assistant.toolbox import Toolbox
 from sandbox.refused import Refused
@@ -33,6 +35,8 @@ class Session:
     driver: Driver
     toolbox: Toolbox
     listen: Listen
+    escalation: Escalation | None = None
+    """On which terms a teacher takes over; None where none is named."""
     past: tuple[Step, ...] = ()
     """What the next conversation begins with."""
     conversation: Conversation | None = None
@@ -54,6 +58,7 @@ class Session:
         Raises:
             Refused: no sandbox, no such model, or a home that cannot be used.
         """
+        teacher = escalation(config, ask)
         store = Store(config.home / "episodes.db")
         past = _last_steps(config.home, terms.root, store) if resume else ()
         # Imports need the processor, the start of a sandbox mostly waits.
@@ -71,7 +76,7 @@ class Session:
             say(_recap(past))
         if ground.alarm:
             say(f"{ground.alarm}.")
-        return Session(config, store, ground, agent, driver, toolbox, listen, past)
+        return Session(config, store, ground, agent, driver, toolbox, listen, teacher, past)
 
     async def ask(self, text: str, decide: Decide = deny_all, images: Sequence[Image] = ()) -> str:
         """Run one turn and return why it ended.
@@ -88,6 +93,7 @@ class Session:
                 "another model, e.g. /model claude."
             )
         conversation = self.conversation = self.conversation or self._begin()
+        conversation.escalation = self.escalation
         self.stop = "interrupted"
         try:
             self.stop = await conversation.ask(text, decide, images)
@@ -116,6 +122,37 @@ class Session:
             self.agent.tools = tools
         await old.model.close()
 
+    @property
+    def label(self) -> str:
+        """Who drives, for the status line."""
+        teacher = self.escalation.driving if self.escalation else ""
+        return f"{self.driver.label} → {teacher}" if teacher else self.driver.label
+
+    async def escalate(self, spec: str) -> str:
+        """Leave the next turn to the teacher, or to `spec` from now on; its name.
+
+        Raises:
+            Refused: there is no teacher, or it cannot take over.
+        """
+        old = self.escalation
+        if spec:
+            named = replace(self.config.escalation, teacher=spec)
+            config = replace(self.config, escalation=named)
+            budget = old.budget if old else None
+            self.escalation, self.config = (
+                escalation(config, self.agent.context.ask, budget),
+                config,
+            )
+            if old:
+                await old.close()
+        if not self.escalation:
+            raise Refused(
+                "There is no teacher: write /escalate MODEL, e.g. /escalate claude, or set "
+                "escalation.teacher."
+            )
+        self.escalation.by_hand = True
+        return self.escalation.teacher
+
     async def restart(self) -> None:
         """Begin a new conversation with the next turn; the old one is kept on disk."""
         await self._finish()
@@ -133,6 +170,8 @@ class Session:
         finally:
             await self.ground.close()
             await self.driver.model.close()
+            if self.escalation:
+                await self.escalation.close()
             self.store.close()
 
     def _begin(self) -> Conversation:

@@ -46,7 +46,7 @@ async def obey(desk: Desk, line: str) -> None:
 
 
 async def _help(desk: Desk, _: str) -> None:
-    lines = (f"{name:<8} {about}" for name, about in COMMANDS.items())
+    lines = (f"{name:<9} {about}" for name, about in COMMANDS.items())
     desk.prompt.print("\n".join(lines) + "\n\n" + KEYS)
 
 
@@ -87,6 +87,11 @@ async def _allow(desk: Desk, domain: str) -> None:
         desk.say("the network is off: assistant --continue --allow DOMAIN turns it on")
 
 
+async def _escalate(desk: Desk, spec: str) -> None:
+    teacher = await desk.session.escalate(spec)
+    desk.say(f"{teacher} drives the next turn")
+
+
 async def _new(desk: Desk, _: str) -> None:
     await desk.session.restart()
     desk.say("a new conversation")
@@ -103,6 +108,7 @@ _ACTIONS: dict[str, Callable[[Desk, str], Awaitable[None]]] = {
     "/diff": _diff,
     "/apply": _apply,
     "/allow": _allow,
+    "/escalate": _escalate,
     "/new": _new,
     "/quit": _quit,
 }

@@ -42,6 +42,10 @@ def arguments(parser: ArgumentParser) -> None:
         help="what waits for your yes: writes and commands (ask), commands (edits), nothing (auto)",
     )
     parser.add_argument(
+        "--teacher",
+        help="a model that may take over where the first does not get on; see escalation.when",
+    )
+    parser.add_argument(
         "--continue", action="store_true", dest="resume", help="go on with the last chat here"
     )
     parser.add_argument(
@@ -72,7 +76,8 @@ def run(options: Namespace, config: Config) -> int:
         mode=options.mode or config.chat.mode,
     )
     network = replace(config.network, allow=(*config.network.allow, *options.allow))
-    config = replace(config, chat=chat, network=network)
+    teacher = replace(config.escalation, teacher=options.teacher or config.escalation.teacher)
+    config = replace(config, chat=chat, network=network, escalation=teacher)
     terms = Terms(Path.cwd(), options.isolate, not options.dangerously_without_sandbox)
     terms.check(config)
     text = options.print
