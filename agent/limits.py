@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from agent.message import Message
-from agent.model import Author, Event, Malformed, Model, Usage
+from agent.model import Author, Event, Malformed, Model, Retry, Usage
 from tools.schema import ToolSchema
 
 
@@ -50,7 +50,7 @@ class Limited:
         """Answer, counting.
 
         Raises:
-            LimitReached: before the request that would go over a limit.
+            LimitReached: before the request, or the repetition of one, that would go over a limit.
         """
         if self._before is None:
             self._before = len(messages)
@@ -59,26 +59,38 @@ class Limited:
         self._steps += 1
         unreadable = self._unreadable
         async for event in self.inner.stream(messages, tools):
-            if isinstance(event, Usage):
-                self._usage += event
             if isinstance(event, Malformed) and not event.calls:
                 self._unreadable = unreadable + 1
             if isinstance(event, Author) and event.stalled:
                 self._before = len(messages)
+            self._pay(event)
             yield event
         if self._unreadable == unreadable:
             self._unreadable = 0
 
+    def _pay(self, event: Event) -> None:
+        """Count what was used; a try that broke was paid for, too, and another one may be dear."""
+        if isinstance(event, Usage):
+            self._usage += event
+        if isinstance(event, Retry) and (reason := self._spent()):
+            raise LimitReached(reason)
+
     def _used_up(self, messages: Sequence[Message]) -> str | None:
-        limits, usage = self._limits, self._usage
+        limits = self._limits
         reached = {
             "limit: steps": self._steps >= limits.steps,
+            "limit: unreadable calls": self._unreadable >= limits.repeats,
+            "limit: repeated calls": _repeated(messages[self._before :], limits.repeats),
+        }
+        return next((name for name, is_reached in reached.items() if is_reached), self._spent())
+
+    def _spent(self) -> str | None:
+        limits, usage = self._limits, self._usage
+        reached = {
             "limit: tokens": usage.input + usage.output >= limits.tokens,
             "limit: seconds": time.monotonic() - self._started >= limits.seconds,
             "limit: cost": limits.cost is not None and (usage.cost or 0.0) >= limits.cost,
             "limit: cost, no price known": limits.cost is not None and usage.cost is None,
-            "limit: unreadable calls": self._unreadable >= limits.repeats,
-            "limit: repeated calls": _repeated(messages[self._before :], limits.repeats),
         }
         return next((name for name, is_reached in reached.items() if is_reached), None)
 
@@ -108,6 +120,15 @@ class Budget:
         """Nothing may be spent any more."""
         return self.cap is not None and (self.spent >= self.cap or self.unpriced)
 
+    def check(self) -> None:
+        """Nothing, as long as there is money.
+
+        Raises:
+            LimitReached: it is used up, or cannot be held because a price is unknown.
+        """
+        if self.used_up:
+            raise LimitReached("budget: no price known" if self.unpriced else "budget")
+
 
 class Budgeted:
     """A model that spends from a shared budget; over by no more than the requests in flight."""
@@ -126,10 +147,12 @@ class Budgeted:
         Raises:
             LimitReached: the budget is used up, or cannot be held because a price is unknown.
         """
-        if self._budget.used_up:
-            raise LimitReached("budget: no price known" if self._budget.unpriced else "budget")
+        self._budget.check()
         async for event in self.inner.stream(messages, tools):
             if isinstance(event, Usage):
                 self._budget.spent += event.cost or 0.0
                 self._budget.unpriced |= event.cost is None
+            if isinstance(event, Retry):
+                # A try that broke was paid for, too.
+                self._budget.check()
             yield event

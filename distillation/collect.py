@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from agent.episode import Episode
+from agent.limiter import Limiter, Throttled
 from agent.limits import Budget, Budgeted, EpisodeLimits
 from agent.model import Model
 from agent.store import Store
@@ -87,6 +88,7 @@ class Collection:
         self._began = time.monotonic()
         self._outcomes, self._fresh, self._errors, self._errors_running = Counter[str](), 0, 0, 0
         self._budget, self._stopped = Budget(self.cost), ""
+        limiters = defaultdict[str, Limiter](lambda: Limiter(self.jobs))
         pairs = [(task, self.teacher(task)) for task in self.tasks]
         judged = {name: self.store.judged(name) for name in {model.name for _, model in pairs}}
         todo: list[tuple[Task, Model]] = []
@@ -95,7 +97,10 @@ class Collection:
             if outcome := judged[model.name].get(task.digest):
                 self._outcomes[outcome] += 1
             else:
-                todo.append((task, Budgeted(model, self._budget)))
+                provider = model.name.partition(":")[0]
+                # Money is looked at when a place is free, and not while others still spend.
+                paid = Budgeted(model, self._budget)
+                todo.append((task, Throttled(paid, limiters[provider])))
         return iter(todo)
 
     async def _work(self, todo: Iterator[tuple[Task, Model]]) -> None:

@@ -167,10 +167,15 @@ class AnthropicModel:
             for event in answer.whole(whole):
                 yield event
             return
+        counted = False
         async for item in timely(response, self._settings):
             meter.piece()
             for event in answer.take(item):
                 yield event
+            if not counted:
+                # The first event tells what the prompt cost.
+                counted = True
+                yield meter.told(answer.usage(self._model))
 
     def _price(self, usage: Usage) -> float | None:
         return cost(self._model, usage, provider="anthropic")
