@@ -8,6 +8,7 @@ examples:
   assistant --model openai:gpt-5 --mode edits
   assistant --allow docs.python.org --allow '*.pypi.org'
                                             let commands and web_fetch reach these, and nothing else
+  assistant --teacher claude                let claude take over where the student is stuck
   assistant --isolate                       work on a copy; /diff shows it, /apply brings it back
 
 Commands run in a sandbox. Where none works (see `assistant doctor`), one session can do without:
@@ -41,10 +42,8 @@ def arguments(parser: ArgumentParser) -> None:
         choices=get_args(Mode),
         help="what waits for your yes: writes and commands (ask), commands (edits), nothing (auto)",
     )
-    parser.add_argument(
-        "--teacher",
-        help="a model that may take over where the first does not get on; see escalation.when",
-    )
+    # Shown by the examples; the list is long enough, and it is a setting as well.
+    parser.add_argument("--teacher", help=SUPPRESS)
     parser.add_argument(
         "--continue", action="store_true", dest="resume", help="go on with the last chat here"
     )
