@@ -1,10 +1,18 @@
 """What a request cost, by the kept price list of genai-prices; what it does not know is None."""
 
+from functools import partial
+
 from agent.model import Usage
 
 
 def cost(
-    model: str, usage: Usage, *, provider: str = "", url: str = "", written: int = 0
+    model: str,
+    usage: Usage,
+    *,
+    provider: str = "",
+    url: str = "",
+    written: int = 0,
+    batch: bool = False,
 ) -> float | None:
     """US dollars for a request, or None where no price is known.
 
@@ -14,6 +22,7 @@ def cost(
         provider: the provider's id in genai-prices (`anthropic`, `openai`), or else
         url: the address of the endpoint, from which genai-prices may know the provider.
         written: tokens that were written to the provider's cache.
+        batch: the price of requests that the provider answers when it has time.
     """
     from genai_prices import Usage as Tokens
     from genai_prices import calc_price
@@ -24,10 +33,11 @@ def cost(
         cache_read_tokens=usage.cached,
         cache_write_tokens=written,
     )
+    price = partial(calc_price, price_context={"processing": "batch"} if batch else None)
     try:
         if provider:
-            return float(calc_price(tokens, model, provider_id=provider).total_price)
-        return float(calc_price(tokens, model, provider_api_url=url).total_price)
+            return float(price(tokens, model, provider_id=provider).total_price)
+        return float(price(tokens, model, provider_api_url=url).total_price)
     except LookupError:
         return None
 

@@ -58,14 +58,14 @@ class AnthropicAnswer:
             yield from self.take({"type": "content_block_stop", "index": index})
         yield from self.take({"type": "message_delta", "delta": message})
 
-    def usage(self, model: str) -> Usage:
-        """What the last response took, as far as it was told."""
+    def usage(self, model: str, *, batch: bool = False) -> Usage:
+        """What the last response took, as far as it was told; at the price of batches or not."""
         read = self._usage.get("cache_read_input_tokens", 0)
         written = self._usage.get("cache_creation_input_tokens", 0)
         fresh, output = self._usage.get("input_tokens", 0), self._usage.get("output_tokens", 0)
         thought = self._usage.get("thinking_tokens", 0)
         known = Usage(fresh + read + written, output, read, reasoning=thought)
-        price = cost(model, known, provider="anthropic", written=written)
+        price = cost(model, known, provider="anthropic", written=written, batch=batch)
         return Usage(known.input, known.output, known.cached, price, thought)
 
     @property
