@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 MOST = 64 * 2**20
 """Bytes of one response. The longest answers (128,000 tokens, a chunk each) have about half."""
+MOST_LINE = 16 * 2**20
+"""Bytes without a line's end: Anthropic's SDK copies all of them with each piece that arrives."""
 
 _CONNECT = 15.0
 """Seconds."""
@@ -58,13 +60,16 @@ def _counting() -> "Callable[[AsyncByteStream], AsyncByteStream]":
 
     class Counting(AsyncByteStream):
         def __init__(self, inner: AsyncByteStream) -> None:
-            self._inner, self._left = inner, MOST
+            self._inner, self._left, self._line = inner, MOST, 0
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
             async for piece in self._inner:
                 self._left -= len(piece)
-                if self._left < 0:
-                    raise Flood(f"it sent more than {MOST >> 20} MB")
+                end = piece.rfind(b"\n")
+                self._line = len(piece) - end - 1 + (self._line if end < 0 else 0)
+                if self._left < 0 or self._line > MOST_LINE:
+                    most = f"{MOST >> 20} MB" if self._left < 0 else f"{MOST_LINE >> 20} MB a line"
+                    raise Flood(f"it sent more than {most}")
                 yield piece
 
         async def aclose(self) -> None:

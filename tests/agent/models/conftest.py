@@ -11,6 +11,25 @@ from numpy.typing import NDArray
 
 Array = NDArray[numpy.float32]
 
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The fault table, where its tests have been run."""
+    ended: dict[str, dict[str, str]] = {}
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            if name == "fault":
+                fault, protocol, outcome = value
+                ended.setdefault(fault, {})[protocol] = outcome
+    if not ended:
+        return
+    terminalreporter.section("faults")
+    protocols = list(dict.fromkeys(p for outcomes in ended.values() for p in outcomes))
+    terminalreporter.write_line(f"{'':34}" + "".join(f"{protocol:24}" for protocol in protocols))
+    for fault, outcomes in ended.items():
+        cells = "".join(f"{outcomes.get(p, '-'):24}" for p in protocols)
+        terminalreporter.write_line(f"{fault:34}{cells}")
+
+
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}"
     "{% for call in m.tool_calls or [] %}"

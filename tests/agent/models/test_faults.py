@@ -191,7 +191,7 @@ LINES = {
     "events called text": Line(of_type("text/plain"), requests=1),
     "10 MB of text": Line(big, requests=1),
     "an event without an end": Line(
-        Fault("flood"), "it sent more than 64 MB", requests=1, timeout=7
+        Fault("flood"), "it sent more than 16 MB a line", requests=1, timeout=7
     ),
 }
 """By what goes wrong."""
