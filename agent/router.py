@@ -21,7 +21,7 @@ from tools.tool import Ask, nobody
 When = Literal["never", "ask", "always"]
 """Whether a teacher takes over by itself: not at all, after the user's yes, or at once."""
 
-_BY_HAND = Stall("was told to by you")
+_BY_HAND = Stall("hands over, as you wanted")
 
 
 class Closable(Model, Protocol):
@@ -66,8 +66,8 @@ class Escalation:
         if model:
             await model.close()
 
-    async def agreed(self, stall: Stall) -> bool:
-        """Whether it may take over now, which the user may have to be asked."""
+    async def agreed(self, what: str) -> bool:
+        """Whether it may take over now, after `what`; the user may have to be asked."""
         if self.when == "always":
             return True
         left = None if self.budget.cap is None else self.budget.cap - self.budget.spent
@@ -75,7 +75,7 @@ class Escalation:
             "There is no limit on what it costs." if left is None else f"It may cost ${left:.2f}."
         )
         answer = await self.ask(
-            f"The student {stall.reason}. May {self.teacher} take over for this turn? {money}",
+            f"{what}. May {self.teacher} take over for this turn? {money}",
             ["yes", "no"],
         )
         return answer.strip().lower() in ("y", "yes")
@@ -140,12 +140,12 @@ class Routed:
     async def _hand_over(self, stall: Stall) -> str:
         """Let the teacher drive if it may; the line that says what came of it."""
         terms = self._terms
-        what, by_hand = f"the student {stall.reason}", terms.by_hand
+        what, by_hand = f"{self.name} {stall.reason}", terms.by_hand
         self._settled, terms.by_hand = True, False
         if terms.budget.used_up:
             return f"{what}; {self._spent()}"
         try:
-            if not by_hand and not await terms.agreed(stall):
+            if not by_hand and not await terms.agreed(what):
                 return f"{what}; it goes on, since {terms.teacher} may not take over"
             self.inner = await terms.model()
         except Refused as error:
@@ -157,7 +157,7 @@ class Routed:
         terms, self.inner = self._terms, self._student
         terms.driving = ""
         why = self._spent() if isinstance(error, LimitReached) else str(error)
-        return f"the student drives again: {why}"
+        return f"{self.name} drives again: {why}"
 
     def _spent(self) -> str:
         budget, teacher = self._terms.budget, self._terms.teacher

@@ -40,7 +40,7 @@ class Stall:
     """Why a student does not get on, and since when."""
 
     reason: str
-    """For people: follows "the student"."""
+    """For people: follows the name of the student."""
     call: str = ""
     """The id of the call with which it began; empty: with its last answer."""
 

@@ -59,8 +59,11 @@ class Renderer:
                 self._open[event.id] = event
             case Observation():
                 self._observed(event)
-            case Malformed():
+            case Malformed(calls=()):
                 self._warn("a tool call that cannot be read; asking again")
+            case Malformed(calls=meant):
+                self._warn("a tool call with slips; read as it was meant")
+                self._open.update({call.id: call for call in meant})
             case Notice():
                 self._warn(event.text)
             case Usage():

@@ -95,7 +95,7 @@ async def test_each_trigger(
     # Two more steps are needed where four are all there are.
     stop = "limit: steps" if student is wanders else "end"
     assert await conversation.ask("Write a.txt.") == stop
-    assert notices == [f"the student {reason}: teacher takes over until the end of the turn"]
+    assert notices == [f"scripted {reason}: teacher takes over until the end of the turn"]
     assert not questions
     assert (tmp_path / "work/a.txt").exists()
     steps = conversation.episode.steps
@@ -140,7 +140,7 @@ async def test_asked_first_the_user_may_say_yes(tmp_path: Path) -> None:
     conversation, notices, questions = await taught(tmp_path, repeats, "ask")
     assert await conversation.ask("Go.") == "end"
     assert questions == [
-        "The student asked for the same 2 times running. "
+        "scripted asked for the same 2 times running. "
         "May claude take over for this turn? It may cost $1.00."
     ]
     assert "takes over" in notices[0]
@@ -161,7 +161,7 @@ async def test_a_no_holds_for_the_turn(tmp_path: Path) -> None:
 async def test_by_hand_the_teacher_drives_from_the_first_step(tmp_path: Path) -> None:
     conversation, notices, questions = await taught(tmp_path, repeats, "never", by_hand=True)
     assert await conversation.ask("Write a.txt.") == "end"
-    assert "was told to by you: teacher takes over" in notices[0]
+    assert "scripted hands over, as you wanted: teacher takes over" in notices[0]
     assert not questions
     assert [step.model for step in conversation.episode.steps[2::2]] == [TEACHER, TEACHER]
     assert not corrections(conversation.episode)
@@ -178,7 +178,7 @@ async def test_the_cap_holds_and_the_student_goes_on(tmp_path: Path) -> None:
     assert conversation.escalation
     # Over by less than one request.
     assert conversation.escalation.budget.spent == 0.75
-    assert notices[1] == "the student drives again: the $0.60 that claude may cost are used up"
+    assert notices[1] == "scripted drives again: the $0.60 that claude may cost are used up"
     assert [step.model for step in conversation.episode.steps].count(TEACHER) == 3
     await conversation.ask("Go.")
     assert notices[2].endswith("times running; the $0.60 that claude may cost are used up")
@@ -208,7 +208,7 @@ async def test_a_teacher_that_cannot_be_opened_or_reached_leaves_the_student_to_
 
     conversation, notices, _ = await taught(tmp_path, repeats, teacher=down)
     assert await conversation.ask("Go.") == "limit: repeated calls"
-    assert notices[1] == "the student drives again: teacher cannot be reached."
+    assert notices[1] == "scripted drives again: teacher cannot be reached."
     assert conversation.escalation
     conversation.escalation = replace(conversation.escalation, open=locked, _model=None)
     assert await conversation.ask("Go.") == "limit: repeated calls"

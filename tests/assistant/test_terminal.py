@@ -196,3 +196,40 @@ def test_another_version_is_swapped_in_while_the_chat_runs(project: Path, home: 
     terminal.types("hello again\r")
     terminal.sees("the student is now version student (swapped in ")
     assert terminal.leaves() == 0
+
+
+def test_a_teacher_takes_over_after_a_yes_and_by_hand(project: Path, tmp_path: Path) -> None:
+    again = [Reply("", [call("list_files")])] * 9
+    taught = [*again[:2], Reply("", [call("read_file", path="calc.py")]), Reply("It subtracts.")]
+    with ModelServer(events, again) as server, ModelServer(events, [*taught, Reply("Yes.")]) as big:
+        (tmp_path / "config.toml").write_text(
+            f'[models.endpoints.there]\nbase_url = "{big.url}/v1"\n[escalation]\ncost = 0.5\n'
+        )
+        arguments = ("--model", "openai:test", "--teacher", "there:big")
+        free = ("--set", "escalation.cost=none")
+        terminal = Terminal(project, tmp_path, *arguments, *free, **served(server.url))
+        terminal.types("what is wrong?\r")
+        terminal.sees("openai:test asked for the same 2 times running. May there:big take over")
+        terminal.sees("1 yes")
+        time.sleep(CALM)
+        terminal.types("1")
+        terminal.sees("there:big takes over until the end of the turn")
+        terminal.sees("openai:test → there:big")
+        terminal.sees("It subtracts.")
+        terminal.types("/escalate\r")
+        terminal.sees("there:big drives the next turn")
+        terminal.types("really?\r")
+        terminal.sees("openai:test hands over, as you wanted")
+        terminal.sees("Yes.")
+        assert terminal.leaves() == 0
+        # In place: the teacher sees what the student has done.
+        assert big.requests[0]["messages"] == [
+            *server.requests[-1]["messages"],
+            *big.requests[0]["messages"][-2:],
+        ]
+    store = Store(tmp_path / "episodes.db")
+    (episode,) = store.episodes()
+    store.close()
+    made = [step.model for step in episode.steps if step.message["role"] == "assistant"]
+    assert made == ["", "", *["there:big"] * 3]
+    assert [step.corrects for step in episode.steps if step.repair == "teacher"] == [4]

@@ -67,7 +67,7 @@ async def test_who_does_not_get_on_is_relieved(
     tmp_path: Path, told: Tell, answers: dict[str, Sequence[str]], reason: str
 ) -> None:
     conversation, notices = await relieved(tmp_path, told(answers))
-    assert notices == [f"the student {reason}: teacher takes over until the end of the turn"]
+    assert notices == [f"local:told {reason}: teacher takes over until the end of the turn"]
     (pair,) = corrections(conversation.episode)
     assert "list_files" in json.dumps(pair.bad)
     assert (pair.corrected, pair.model) == (assistant("Done."), "teacher")
