@@ -104,7 +104,7 @@ async def open_driver(config: Config, spec: str, say: Say) -> Driver:
         # Opening a local model reads gigabytes; the prompt stays alive meanwhile.
         opened = await asyncio.to_thread(open_model, spec, config.models)
         if isinstance(opened, LlamaModel):
-            opened.states = _states(config)
+            _settle(opened, config, say)
         return Fixed(opened)
     require_parts()
     registry = Registry(config.home)
@@ -116,13 +116,15 @@ async def open_driver(config: Config, spec: str, say: Say) -> Driver:
         say(UNTRAINED)
     weights = registry.weights(version)
     model = await asyncio.to_thread(open_weights, weights, config.models)
-    model.states = _states(config)
+    _settle(model, config, say)
     return Student(model, registry, version)
 
 
-def _states(config: Config) -> States:
-    """Where a chat finds what its model computed before."""
-    return States(config.home / "cache" / "states")
+def _settle(model: LlamaModel, config: Config, say: Say) -> None:
+    """Let a local model find what it computed before; tell what is odd about it."""
+    model.states = States(config.home / "cache" / "states")
+    if model.note:
+        say(model.note)
 
 
 def open_weights(weights: Weights, settings: ModelSettings) -> LlamaModel:

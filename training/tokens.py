@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from agent.controls import CUT, Controls
 from agent.message import Message
+from agent.preserving import preserving
 from agent.template import Unrenderable, render
 from distillation.example import Example
 from sandbox.refused import Refused
@@ -74,6 +75,7 @@ class ChatTokenizer:
 
         Unicode normalisation is left out because llama.cpp does none, and so is whatever would
         add tokens or trim spans after splitting: the template says all that the model is fed.
+        Of a template that would rewrite earlier messages the variant is used that serving uses.
         """
         from tokenizers import Tokenizer
 
@@ -81,7 +83,8 @@ class ChatTokenizer:
         content["post_processor"] = None
         if (content.get("normalizer") or {}).get("type") == "NFC":
             content["normalizer"] = None
-        return ChatTokenizer(Tokenizer.from_str(json.dumps(content)), template, bos, eos)
+        kept = preserving(template, bos, eos).template
+        return ChatTokenizer(Tokenizer.from_str(json.dumps(content)), kept, bos, eos)
 
     def render(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema], *, prompt: bool

@@ -169,6 +169,12 @@ class LlamaModel:
         return self._runtime.adapters.resident
 
     @property
+    def note(self) -> str:
+        """What the user should know of its chat template; mostly empty."""
+        note = self._runtime.preserved.note
+        return f"{self.name}: {note}." if note else ""
+
+    @property
     def window(self) -> int:
         """Tokens that prompt and answer may have together."""
         return self._runtime.size

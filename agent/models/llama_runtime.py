@@ -58,9 +58,13 @@ class LlamaRuntime:
         if not template:
             api.llama_model_free(self._model)
             raise Refused(f"{gguf} carries no chat template: use a model made for chatting.")
-        self.template: str = template.decode()
         self.bos = self._text(api.llama_vocab_bos(self._vocab))
         self.eos = self._text(api.llama_vocab_eos(self._vocab))
+        # Jinja comes with llama.cpp: only now it is known to be there.
+        from agent.preserving import preserving  # noqa: PLC0415
+
+        self.preserved = preserving(template.decode(), self.bos, self.eos)
+        self.template = self.preserved.template
         self._context = self._open(context, threads)
         self.size: int = api.llama_n_ctx(self._context)
         """Of the context, in tokens."""
