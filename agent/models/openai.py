@@ -17,7 +17,7 @@ from agent.models.openai_request import request
 from agent.models.settings import Endpoint, ModelSettings
 from agent.models.transport import options
 from agent.models.wire import Progress, Service, comes_whole, timely, within
-from agent.prices import cost
+from agent.prices import cost, window
 from tools.schema import ToolSchema
 
 if TYPE_CHECKING:
@@ -106,6 +106,12 @@ class OpenAIModel:
             return self._attempt(messages, tools)
 
         return self._service.stream(attempt, OpenAIError)
+
+    @property
+    def window(self) -> int:
+        """Tokens that prompt and answer may have together; 0 where that is not known."""
+        known = window(self._model, provider=self._prices, url=self._endpoint.base_url)
+        return self._endpoint.context or known
 
     async def close(self) -> None:
         """Close the connections."""
@@ -200,9 +206,13 @@ class OpenAIModel:
         return replace(usage, cost=self._price(usage, answer.written))
 
     def _price(self, usage: Usage, written: int = 0) -> float | None:
-        provider = self._endpoint.prices or ("openai" if self._own else "")
-        url = self._endpoint.base_url
+        provider, url = self._prices, self._endpoint.base_url
         return cost(self._model, usage, provider=provider, url=url, written=written)
+
+    @property
+    def _prices(self) -> str:
+        """Who sets the prices, as the list calls it."""
+        return self._endpoint.prices or ("openai" if self._own else "")
 
     def _connected(self) -> "AsyncOpenAI":
         from openai import AsyncOpenAI

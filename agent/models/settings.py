@@ -16,6 +16,9 @@ class Endpoint:
     """Use the Responses API: for gateways to OpenAI. OpenAI's own address needs no such hint."""
     prices: str = ""
     """Whose prices hold, as genai-prices calls it (`openai`), where the address does not tell."""
+    context: int = 0
+    """The window of its models in tokens, where no list knows it: conversations are made shorter
+    before they outgrow it. Some servers cut a longer prompt without a word."""
 
 
 @dataclass(frozen=True)

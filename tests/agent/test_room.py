@@ -12,7 +12,10 @@ from agent.conversation import Conversation, begin
 from agent.limits import Budget, Budgeted, EpisodeLimits
 from agent.message import Message, assistant, calls, user
 from agent.model import ContextFull, Event, ModelError, Notice, Usage
+from agent.models.anthropic import AnthropicModel
+from agent.models.openai import OpenAIModel
 from agent.models.scripted import Policy, ScriptedModel, reply
+from agent.models.settings import Endpoint, ModelSettings
 from agent.room import LEFT_OUT, Fitted, window
 from tests.agent.test_conversation import end, talk
 from tools.call import Observation, ToolCall
@@ -188,3 +191,13 @@ async def test_where_counting_fails_the_estimate_will_do() -> None:
     fitted = Fitted(Down(lambda messages, tools: ()))
     assert await fitted.tokens([user("x" * 20_000)], []) == pytest.approx(6000, rel=0.01)
     assert last_compaction([assistant("")]) is None
+
+
+def test_windows_of_providers_are_read_off_the_price_list_or_set() -> None:
+    settings = ModelSettings()
+    own = OpenAIModel("openai:gpt-5", Endpoint("https://api.openai.com/v1"), "k", settings)
+    other = OpenAIModel("mine:llama", Endpoint("http://localhost:1/v1"), "", settings)
+    told = OpenAIModel("mine:x", Endpoint("http://localhost:1/v1", context=8192), "", settings)
+    assert [window(model) for model in (own, other, told)] == [400_000, 0, 8192]
+    assert window(AnthropicModel("claude-sonnet-4-5", "k", settings)) >= 200_000
+    assert window(ScriptedModel([])) == 0
