@@ -2,21 +2,21 @@
 
 import importlib
 import os
-import tomllib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, cast
+from types import MappingProxyType
+from typing import Protocol
 
 from agent.model import Model
 from agent.models.anthropic import AnthropicModel
 from agent.models.llama import LlamaModel
+from agent.models.names import aliases, full, local_endpoints, meant
 from agent.models.openai import OPENAI, OpenAIModel, is_openai
 from agent.models.reexports import lazily
 from agent.models.responses import ResponsesModel
 from agent.models.settings import Endpoint, ModelSettings
 from sandbox.refused import Refused
-
-ALIASES = Path(__file__).with_name("aliases.toml")
 
 
 class OpenModel(Model, Protocol):
@@ -27,22 +27,30 @@ class OpenModel(Model, Protocol):
         ...
 
 
-def open_model(spec: str, settings: ModelSettings | None = None) -> OpenModel:
+def open_model(
+    spec: str,
+    settings: ModelSettings | None = None,
+    files: Mapping[str, Path] = MappingProxyType({}),
+) -> OpenModel:
     """Open a model by its name. Nothing is sent yet; a local model is loaded.
 
     Args:
-        spec: an alias, or `anthropic:<model>`, `openai:<model>`, `<endpoint>:<model>` for an
-            endpoint of the settings or of aliases.toml, or `local:<path of a GGUF file>`.
+        spec: an alias, a full name such as `claude-opus-5-5` or `gpt-6.1-sol`, the same with its
+            provider before it, `<endpoint>:<model>` for an endpoint of the settings or of
+            aliases.toml, a name of `files`, or `local:<path of a GGUF file>`.
         settings: how to reach it.
+        files: GGUF files that have names of their own.
 
     Raises:
         Refused: the name is unknown, its key is missing, or the file cannot be loaded.
     """
     settings = settings or ModelSettings()
-    spec = aliases().get(spec, spec)
+    if spec in files:
+        return LlamaModel(files[spec], settings=settings, name=spec)
+    spec = full(spec)
     provider, _, model = spec.partition(":")
     if not model:
-        raise Refused(f"There is no model {spec!r}: {_possible(settings)}.")
+        raise Refused(f"There is no model {spec!r}: {_mend(spec, settings, files)}.")
     if provider == "anthropic":
         base = settings.base_url or os.environ.get("ANTHROPIC_BASE_URL")
         key = _key(spec, settings.api_key_env or "ANTHROPIC_API_KEY")
@@ -51,29 +59,26 @@ def open_model(spec: str, settings: ModelSettings | None = None) -> OpenModel:
         return _behind(spec, _openai(settings), settings)
     if provider == "local":
         return LlamaModel(Path(model).expanduser(), settings=settings)
-    if endpoint := (_local_endpoints() | dict(settings.endpoints)).get(provider):
+    if endpoint := endpoints(settings).get(provider):
         return _behind(spec, endpoint, settings)
-    raise Refused(f"There is no provider {provider!r} for {spec!r}: {_possible(settings)}.")
+    raise Refused(
+        f"There is no provider {provider!r} for {spec!r}: {_mend(provider, settings, files)}."
+    )
 
 
 def load_library(spec: str) -> None:
     """Import what drives a model of this name, which takes up to a second; names may be wrong."""
-    provider = aliases().get(spec, spec).partition(":")[0]
+    provider, _, model = full(spec).partition(":")
     if provider == "anthropic":
         importlib.import_module("anthropic")
-    elif provider not in ("student", "local", "reference"):
+    elif model and provider != "local":
         with lazily("openai.types"):
             importlib.import_module("openai")
 
 
-def aliases() -> dict[str, str]:
-    """The short names and what they stand for."""
-    return cast("dict[str, str]", tomllib.loads(ALIASES.read_text(encoding="utf-8"))["aliases"])
-
-
-def _local_endpoints() -> dict[str, Endpoint]:
-    table = tomllib.loads(ALIASES.read_text(encoding="utf-8"))["endpoints"]
-    return {name: Endpoint(url) for name, url in cast("dict[str, str]", table).items()}
+def endpoints(settings: ModelSettings) -> dict[str, Endpoint]:
+    """All endpoints by name: the usual ones, and those of the settings, which come first."""
+    return local_endpoints() | dict(settings.endpoints)
 
 
 def _openai(settings: ModelSettings) -> Endpoint:
@@ -95,7 +100,11 @@ def _key(spec: str, variable: str) -> str:
     return key
 
 
-def _possible(settings: ModelSettings) -> str:
+def _mend(name: str, settings: ModelSettings, files: Mapping[str, Path]) -> str:
+    """What was meant, or else what there is."""
+    providers = ("anthropic", "openai", "local", *endpoints(settings))
+    if close := meant(name, (*aliases(), *files, "student", *providers)):
+        return f"did you mean '{close}{':…' if close in providers else ''}'"
     names = ", ".join(aliases())
-    endpoints = ", ".join(f"{name}:…" for name in _local_endpoints() | dict(settings.endpoints))
-    return f"use {names}, or anthropic:…, openai:…, {endpoints}, local:PATH"
+    further = ", ".join(f"{name}:…" for name in endpoints(settings))
+    return f"use {names}, or anthropic:…, openai:…, {further}, local:PATH"

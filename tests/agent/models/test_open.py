@@ -8,7 +8,8 @@ from agent.message import user
 from agent.model import Usage, answer
 from agent.models.anthropic import AnthropicModel
 from agent.models.llama import LlamaModel
-from agent.models.open import aliases, open_model
+from agent.models.names import aliases, full
+from agent.models.open import open_model
 from agent.models.openai import OpenAIModel
 from agent.models.responses import ResponsesModel
 from agent.models.settings import Endpoint, ModelSettings
@@ -75,7 +76,11 @@ async def test_the_protocol_is_the_one_of_the_address(
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ("cloude", r"no model 'cloude': use claude, .*local:PATH\.$"),
+        ("cloude", r"no model 'cloude': did you mean 'claude'\.$"),
+        ("claude-opis", r"no model 'claude-opis': did you mean 'claude-opus'\.$"),
+        ("my-qwn", r"no model 'my-qwn': did you mean 'my-qwen'\.$"),
+        ("olama:x", r"no provider 'olama' for 'olama:x': did you mean 'ollama:…'\.$"),
+        ("xyz", r"no model 'xyz': use claude, .*local:PATH\.$"),
         ("nowhere:x", r"no provider 'nowhere' for 'nowhere:x': use claude, .*mine:…"),
         ("anthropic:", "no model 'anthropic:'"),
         ("gpt", r"no key for openai:.*OPENAI_API_KEY\.$"),
@@ -86,7 +91,28 @@ async def test_the_protocol_is_the_one_of_the_address(
 def test_what_cannot_be_opened(spec: str, words: str):
     settings = ModelSettings(endpoints={"mine": Endpoint("http://x/v1", "SPARE_KEY")})
     with pytest.raises(Refused, match=words):
-        open_model(spec, settings)
+        open_model(spec, settings, {"my-qwen": Path("/no/such.gguf")})
+
+
+@pytest.mark.parametrize(
+    ("name", "whole"),
+    [
+        ("claude-opus-4-8", "anthropic:claude-opus-4-8"),
+        ("gpt-5.4-mini", "openai:gpt-5.4-mini"),
+        ("chatgpt-4o-latest", "openai:chatgpt-4o-latest"),
+        ("o3", "openai:o3"),
+        ("ollama:gpt-oss:20b", "ollama:gpt-oss:20b"),
+        ("orca", "orca"),
+    ],
+)
+def test_full_names_need_no_provider(name: str, whole: str):
+    assert full(name) == whole
+
+
+async def test_a_file_is_opened_by_its_name(random_gguf: Path):
+    model = open_model("my-qwen", files={"my-qwen": random_gguf})
+    assert model.name == "local:my-qwen"
+    await model.close()
 
 
 async def test_the_environment_moves_the_address(monkeypatch: pytest.MonkeyPatch):
