@@ -1,9 +1,10 @@
 """Recorded traffic of providers, replayed over a socket; the SDKs' own readers are the judge."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
+from urllib.parse import urlsplit
 
 import anthropic
 import openai
@@ -34,6 +35,7 @@ KEY = "sk-recorded"
 @dataclass(frozen=True)
 class Recording:
     name: str
+    source: str
     protocol: Protocol
     reply: Reply
 
@@ -43,10 +45,18 @@ def recordings() -> Iterator[Recording]:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
         for number, entry in enumerate(content["interactions"]):
             address: str = entry["request"].get("uri") or entry["request"]["url"]
-            yield Recording(f"{path.stem}-{number}", protocol(address), reply(entry["response"]))
+            name, answer_ = f"{path.stem}-{number}", reply(entry["response"])
+            yield Recording(name, source(path, address), protocol(address), answer_)
     for path in sorted(DATA.glob("wire_anthropic_sdk/**/*.txt")):
         if path.name != "SOURCE.txt":
-            yield Recording(path.stem, "messages", Reply(body=path.read_bytes()))
+            yield Recording(path.stem, "anthropic-sdk", "messages", Reply(body=path.read_bytes()))
+
+
+def source(path: Path, address: str) -> str:
+    """Who recorded it, and of whom."""
+    host = urlsplit(address).hostname or ""
+    server = "llama.cpp server" if host == "localhost" else host.removeprefix("api.")
+    return f"{path.relative_to(DATA).parts[0].removeprefix('wire_')}: {server}"
 
 
 def protocol(address: str) -> Protocol:
@@ -70,8 +80,6 @@ def reply(response: dict[str, Any]) -> Reply:
 
 
 ALL = list(recordings())
-OURS = [r for r in ALL if r.protocol != "other"]
-passed: list[str] = []
 
 # A server that repeats id and name with every fragment: the SDK joins them to "00" and
 # "llm_versionllm_version".
@@ -195,9 +203,14 @@ async def by_responses(url: str, whole: bool) -> Expected:
     )
 
 
-@pytest.mark.skipif(not OURS, reason="the shared data is not here")
-@pytest.mark.parametrize("recording", OURS, ids=lambda recording: recording.name)
-async def test_a_recording(recording: Recording):
+@pytest.mark.skipif(not ALL, reason="the shared data is not here")
+@pytest.mark.parametrize("recording", ALL, ids=lambda recording: recording.name)
+async def test_a_recording(recording: Recording, record_property: Callable[[str, object], None]):
+    why = "a file that was fetched, no answer of a model" if recording.protocol == "other" else ""
+    # For the table at the end of the run.
+    record_property("recording", (recording.source, recording.protocol, why))
+    if why:
+        pytest.skip(why)
     whole = "json" in recording.reply.content_type
     thoughts: list[str] = []
     with ModelServer(anthropic_server.events, [recording.reply]) as server:
@@ -223,16 +236,11 @@ async def test_a_recording(recording: Recording):
     assert of(got, "".join(thoughts)) == replace(expected, calls=right)
     assert got.malformed is None
     assert expected.text or expected.calls
-    passed.append(recording.name)
 
 
-@pytest.mark.skipif(not OURS, reason="the shared data is not here")
-def test_the_table(capsys: pytest.CaptureFixture[str]):
-    """Not a check of its own: says what was replayed and what was not, and why."""
-    why = {"other": "no answer of a model: a file that was fetched"}
-    with capsys.disabled():
-        print("\nprotocol           recordings  passed  ")
-        for name in ("messages", "chat completions", "responses", "other"):
-            names = [recording.name for recording in ALL if recording.protocol == name]
-            done = sum(name in passed for name in names)
-            print(f"{name:18} {len(names):10}  {done:6}  {why.get(name, '')}")
+@pytest.mark.skipif(not ALL, reason="the shared data is not here")
+def test_no_recording_is_left_out():
+    about = {"SOURCE.txt", "LICENSE"}
+    files = [path for path in DATA.glob("wire_*/**/*") if path.is_file() and path.name not in about]
+    stems = {recording.name.rpartition("-")[0] or recording.name for recording in ALL}
+    assert {path.stem for path in files} == stems
