@@ -59,11 +59,8 @@ class Renderer:
                 self._open[event.id] = event
             case Observation():
                 self._observed(event)
-            case Malformed(calls=()):
-                self._warn("a tool call that cannot be read; asking again")
-            case Malformed(calls=meant):
-                self._warn("a tool call with slips; read as it was meant")
-                self._open.update({call.id: call for call in meant})
+            case Malformed():
+                self._misspelt(event)
             case Notice():
                 self._warn(event.text)
             case Usage():
@@ -95,6 +92,11 @@ class Renderer:
     def _flush(self) -> None:
         if self._partial:
             self._stream("\n", thinking=self._thinking)
+
+    def _misspelt(self, bad: Malformed) -> None:
+        done = "read as it was meant" if bad.calls else "asking again"
+        self._warn(f"a tool call that is not well-formed; {done}")
+        self._open.update({call.id: call for call in bad.calls})
 
     def _warn(self, text: str) -> None:
         self._flush()

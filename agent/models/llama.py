@@ -12,18 +12,22 @@ from statistics import fmean
 from typing import cast
 
 from agent.formats import FORMATS, Format, format_of
+from agent.generated import Generated
 from agent.message import Message
-from agent.model import ContextFull, Event, ModelError, Stop, Text, Usage
+from agent.model import ContextFull, Event, ModelError, Stop, Usage
 from agent.models.llama_guard import Guard
 from agent.models.llama_runtime import Cancelled, LlamaRuntime
 from agent.models.llama_state import States
 from agent.models.settings import ModelSettings
 from agent.parse import Splitter
+from agent.thoughts import restored
 from sandbox.refused import Refused
 from tools.schema import ToolSchema
 
 _ROOM = 32
 """Tokens that an answer needs at least."""
+_OPENING = 8
+"""Tokens at the end of a prompt that may open the model's thoughts."""
 _OWN = ""
 """The name of the adapter that a version of the model consists of."""
 
@@ -114,7 +118,7 @@ class LlamaModel:
         from agent.template import Unrenderable, render  # noqa: PLC0415
 
         runtime = self._runtime
-        told, offered = runtime.controls.cut(messages, tools)
+        told, offered = runtime.controls.cut(restored(messages), tools)
         try:
             text = render(
                 runtime.template,
@@ -242,19 +246,23 @@ class LlamaModel:
             )
         form = cast(Format, self._settings.tool_format) or format_of(runtime.template)
         splitter = Splitter(form, message=len(messages), tools=tools) if tools else None
+        answer = Generated(splitter, runtime.text(prompt[-_OPENING:]))
         try:
             if self.states:
                 self.states.recall(runtime, prompt)
             reused = runtime.feed(prompt, cancelled)
             written = _Written()
             with closing(self._guard(form, tools)) as guard:
+                guard.inside = answer.inside
                 for piece in self._pieces(prompt, cancelled, written, guard):
-                    if text := splitter.feed(piece) if splitter else piece:
-                        yield Text(text)
+                    yield from answer.feed(piece)
         except Cancelled:
             return
         yield Usage(len(prompt), written.tokens, reused, 0.0)
-        yield from _ending(splitter, written)
+        yield from answer.finish()
+        sure = fmean(written.sure) if written.sure else None
+        reason = "length" if not written.ended else "calls" if answer.called else "end"
+        yield Stop(reason, answer.provider, sure)
 
     def _guard(self, form: Format, tools: Sequence[ToolSchema]) -> Guard:
         return Guard(self._runtime, form, tools)
@@ -308,16 +316,3 @@ def _own(runtime: LlamaRuntime, adapter: Path | None) -> None:
     else:
         adapters.use({})
         adapters.drop(_OWN)
-
-
-def _ending(splitter: Splitter | None, written: _Written) -> Iterator[Event]:
-    """The calls of an answer and its stop."""
-    called = False
-    if splitter:
-        rest, parsed = splitter.finish()
-        if rest:
-            yield Text(rest)
-        yield from parsed.events
-        called = bool(parsed.events)
-    sure = fmean(written.sure) if written.sure else None
-    yield Stop("length" if not written.ended else "calls" if called else "end", confidence=sure)

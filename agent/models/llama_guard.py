@@ -7,6 +7,7 @@ from agent.formats import Format, begun, opening
 from agent.grammar import grammar
 from agent.models.llama_call import Call
 from agent.models.llama_runtime import Judge, LlamaRuntime
+from agent.thoughts import CLOSE, OPEN
 from tools.schema import ToolSchema
 
 
@@ -24,6 +25,10 @@ class Guard:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._call: Call | None = None
         self._text, self._given, self._bare = "", 0, True
+        self._thinking = True
+        """What was written up to now is thought, or may become that."""
+        self.inside = False
+        """Whether the prompt has opened the thoughts already."""
         self._pieces: list[str] = []
         self.tokens: list[int] = []
         """Of the answer."""
@@ -54,11 +59,25 @@ class Guard:
             settled = self._settled(len(self._text))
             self._end()
             return settled
-        return self._free()
+        return self._thought() if self._thinking else self._free()
 
     def rest(self) -> str:
         """The text that was not settled, at the end of the answer."""
         return self._settled(len(self._text)) + self._decoder.decode(b"", final=True)
+
+    def _thought(self) -> str:
+        """A call that is only thought of is none."""
+        begun = self._text.lstrip()
+        if not (self.inside or begun.startswith(OPEN[: len(begun)])):
+            self._thinking = False
+            return self._free()
+        end = self._text.find(CLOSE)
+        if end < 0:
+            return self._settled(len(self._text))
+        self._thinking = False
+        settled = self._settled(end + len(CLOSE))
+        self._text, self._given = self._text[self._given :], 0
+        return settled + self._free()
 
     def _free(self) -> str:
         """Look for the beginning of a call, and of those behind it, in the text."""

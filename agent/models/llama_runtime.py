@@ -149,6 +149,10 @@ class LlamaRuntime:
             size = self._api.llama_token_to_piece(self._vocab, token, buffer, -size, 0, True)
         return buffer.raw[:size]
 
+    def text(self, tokens: Sequence[int]) -> str:
+        """Tokens as text; half characters at its ends are replaced."""
+        return b"".join(self.piece(token) for token in tokens).decode(errors="replace")
+
     def ends(self, token: int) -> bool:
         """Whether a token ends a turn."""
         return self._api.llama_vocab_is_eog(self._vocab, token)
