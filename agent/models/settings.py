@@ -28,7 +28,8 @@ class ModelSettings:
     max_tokens: int = 16_384
     """The longest answer, in tokens."""
     temperature: float | None = None
-    """None leaves it to the provider; the local student then takes the likeliest token."""
+    """None leaves it to the provider; the local student then takes the likeliest token. Anthropic's
+    API takes none."""
     base_url: str | None = None
     """Another address for Anthropic's or OpenAI's API."""
     api_key_env: str | None = None

@@ -144,7 +144,8 @@ class Service:
                 again = None if shown else self._again(error, tried)
                 if again is None:
                     kind = ContextFull if _full(error) else ModelError
-                    raise kind(self.sentence(error, tried)) from error
+                    # Without its cause: providers repeat parts of a key that they refuse.
+                    raise kind(self.sentence(error, tried)) from None
             yield again
             await asyncio.sleep(again.seconds)
 
@@ -195,7 +196,8 @@ class Service:
         if kinds & {"APITimeoutError", "TimeoutException"}:
             return str(Silent(self.settings.first_timeout))
         reason = self._detail(error) if cause is error else self._clean(str(cause))
-        return f"broke off in the middle of its answer: {reason or type(cause).__name__}"
+        reason = reason.rstrip(".") or type(cause).__name__
+        return f"broke off in the middle of its answer: {reason}"
 
     def _detail(self, error: Exception) -> str:
         """The server's own words, if it has any."""
