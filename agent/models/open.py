@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
+from agent.keys import key
 from agent.model import Model
 from agent.models.anthropic import AnthropicModel
 from agent.models.llama import LlamaModel
@@ -53,8 +54,8 @@ def open_model(
         raise Refused(f"There is no model {spec!r}: {_mend(spec, settings, files)}.")
     if provider == "anthropic":
         base = settings.base_url or os.environ.get("ANTHROPIC_BASE_URL")
-        key = _key(spec, settings.api_key_env or "ANTHROPIC_API_KEY")
-        return AnthropicModel(model, key, replace(settings, base_url=base))
+        found = _key(spec, settings.api_key_env or "ANTHROPIC_API_KEY")
+        return AnthropicModel(model, found, replace(settings, base_url=base))
     if provider == "openai":
         return _behind(spec, _openai(settings), settings)
     if provider == "local":
@@ -94,10 +95,10 @@ def _behind(spec: str, endpoint: Endpoint, settings: ModelSettings) -> OpenAIMod
 
 
 def _key(spec: str, variable: str) -> str:
-    key = os.environ.get(variable, "").strip() if variable else ""
-    if variable and not key:
+    found = key(variable) if variable else ""
+    if variable and not found:
         raise Refused(f"There is no key for {spec}: set the environment variable {variable}.")
-    return key
+    return found
 
 
 def _mend(name: str, settings: ModelSettings, files: Mapping[str, Path]) -> str:

@@ -26,7 +26,8 @@ def test_one_list_of_packages() -> None:
 
 def pins(name: str) -> dict[str, str]:
     lines = (ROOT / "locks" / f"{name}.txt").read_text().split()
-    return dict(line.split("==") for line in lines)
+    pairs = (line.split("==") for line in lines)
+    return {canonicalize_name(package): version for package, version in pairs}
 
 
 def test_locks_agree_and_grow() -> None:

@@ -258,7 +258,7 @@ async def test_fault(
             stop = await turn.run()
         finally:
             await model.close()
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 30
         record_property("fault", (name, protocol, check(line, turn, stop, len(server.requests))))
 
 
