@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.message import Message, assistant, calls, observed, system, user
-from agent.model import Event, ModelError, Reply, Text, answer
+from agent.model import Event, ModelError, Reply, Text, Thinking, answer
 from agent.models.llama import LlamaModel
 from agent.models.llama_runtime import Cancelled
 from agent.models.settings import ModelSettings
@@ -296,3 +296,19 @@ def test_a_cut_file_is_refused_without_noise(random_gguf: Path, tmp_path: Path):
     lines = done.stdout.splitlines()
     assert len(lines) == 40
     assert all(line.startswith(f"{cut} cannot be loaded") for line in lines)
+
+
+async def test_thoughts_are_no_part_of_the_answer_and_their_prefix_is_kept(told: Tell):
+    # A call that is only thought of: the grammar leaves it alone, and it is not carried out.
+    thought = ["<think>", "Or <tool_call>", "{oops", " or not", "</think>", "  "]
+    gguf = told({"\n": [*thought, "Yes", " sir."]})
+    async with opened(gguf) as model:
+        heard: list[Event] = []
+        history: list[Message] = [system("Be brief."), user("Look")]
+        first = await answer(model, history, TOOLS, heard.append)
+        assert (first.message["content"], first.stop) == ("Yes sir.", "end")
+        shown = "".join(event.text for event in heard if isinstance(event, Thinking))
+        assert shown == "Or <tool_call>{oops or not"
+        assert first.message.get("provider") == {"local": {"thoughts": "".join(thought)}}
+        second = await answer(model, [*history, first.message, user("More")], TOOLS)
+        assert second.usage.cached == first.usage.input + first.usage.output - 1
