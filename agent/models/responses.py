@@ -70,7 +70,8 @@ class ResponsesModel(OpenAIModel):
                 return await super()._begin(messages, tools)
             except BadRequestError as error:
                 refused = _refused(error)
-                if not refused or refused in self._without:
+                asked = refused == "reasoning" and self._settings.effort
+                if not refused or refused in self._without or asked:
                     raise
                 self._without.add(refused)
 
@@ -88,7 +89,4 @@ def _refused(error: "BadRequestError") -> str:
         return "carried"
     if wish in ("reasoning.summary", "stream"):
         return wish.rpartition(".")[2]
-    if wish == "reasoning.effort":
-        # Set by the user, who is told.
-        return ""
     return "reasoning" if wish.partition(".")[0] in ("reasoning", "include") else ""

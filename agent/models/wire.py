@@ -14,6 +14,8 @@ from agent.models.settings import ModelSettings
 
 Item = TypeVar("Item")
 
+_SECRET = 8
+"""Letters; what is shorter is no secret."""
 _FULL = re.compile(
     # Codes of OpenAI and llama-server, then words of OpenAI, vLLM, llama-server, Anthropic.
     r"context_length_exceeded|exceed_context_size_error"
@@ -208,7 +210,8 @@ class Service:
         return self._clean(body if isinstance(body, str) else str(error))
 
     def _clean(self, text: str) -> str:
-        if self.key:
+        # What local servers take for a key may be a word of the language.
+        if len(self.key) >= _SECRET:
             text = text.replace(self.key, "…")
         text = " ".join(text.split())
         return text if len(text) <= 300 else text[:299] + "…"
