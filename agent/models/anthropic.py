@@ -14,7 +14,7 @@ from agent.models.encoded import dumps
 from agent.models.meter import Meter, affordable
 from agent.models.settings import ModelSettings
 from agent.models.transport import options
-from agent.models.wire import Progress, Service, comes_whole, timely, within
+from agent.models.wire import Service, comes_whole, timely, within
 from agent.prices import cost, window
 from tools.schema import ToolSchema
 
@@ -61,7 +61,7 @@ class AnthropicModel:
         prefix = Prefix()
         body = self._body(request(messages, tools, prefix)) | {"stream": True}
 
-        def attempt(progress: Progress) -> AsyncGenerator[Event]:
+        def attempt() -> AsyncGenerator[Event]:
             return self._attempt(body, prefix)
 
         return self._service.stream(attempt, AnthropicError)

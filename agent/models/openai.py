@@ -16,7 +16,7 @@ from agent.models.openai_answer import OpenAIAnswer
 from agent.models.openai_request import request
 from agent.models.settings import Endpoint, ModelSettings
 from agent.models.transport import options
-from agent.models.wire import Progress, Service, comes_whole, timely, within
+from agent.models.wire import Service, comes_whole, timely, within
 from agent.prices import cost, window
 from tools.schema import ToolSchema
 
@@ -102,7 +102,7 @@ class OpenAIModel:
         """
         from openai import OpenAIError
 
-        def attempt(progress: Progress) -> AsyncGenerator[Event]:
+        def attempt() -> AsyncGenerator[Event]:
             return self._attempt(messages, tools)
 
         return self._service.stream(attempt, OpenAIError)

@@ -94,14 +94,7 @@ async def timely(source: AsyncIterator[Item], settings: ModelSettings) -> AsyncG
         seconds = settings.timeout
 
 
-@dataclass
-class Progress:
-    """How far one attempt came."""
-
-    opened: bool = False
-
-
-Attempt = Callable[[Progress], AsyncGenerator[Event]]
+Attempt = Callable[[], AsyncGenerator[Event]]
 
 
 @dataclass(frozen=True)
@@ -137,7 +130,7 @@ class Service:
             shown = False
             try:
                 # Closed at once, and the connection with it, when the consumer leaves.
-                async with aclosing(attempt(Progress())) as events:
+                async with aclosing(attempt()) as events:
                     async for event in events:
                         shown = shown or not isinstance(event, Usage | Notice)
                         yield event
