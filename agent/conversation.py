@@ -14,7 +14,7 @@ from agent.limits import EpisodeLimits, Limited, LimitReached
 from agent.message import Image, Message, observed, system, unanswered, user, whole
 from agent.model import ContextFull, Event, Model, Notice
 from agent.prompt import system_prompt
-from agent.room import LEFT_OUT, Fitted
+from agent.room import LEFT_OUT, Fitted, window
 from agent.router import Escalation, Routed
 from agent.store import Store
 from agent.task import Task
@@ -95,7 +95,7 @@ class Conversation:
     async def _turn(self, decide: Decide) -> str:
         student, terms = self.agent.model, self.escalation
         self._routed = Routed(student, terms, self.limits.steps) if terms else None
-        fitted = Fitted(self._routed or student)
+        fitted = self._fitted(self._routed or student)
         limited = Limited(fitted, self.limits)
         async with ready(limited, self.episode.messages, self.agent.schemas) as model:
             while True:
@@ -129,14 +129,37 @@ class Conversation:
             # Pairs, since LangGraph takes a mapping for answers to several interrupts.
             state = Command(resume=list((await decide(asked)).items()))
 
+    async def compact(self) -> bool:
+        """Leave about half of what the model sees out, full or not; whether that could be done."""
+        self._answer_open_calls()
+        note = await self._shorter(self._fitted(self.agent.model), refused=True)
+        return note is not None
+
+    async def context(self) -> tuple[int, int]:
+        """The tokens of what the model sees now, and of its window; 0 where that is not known."""
+        fitted = self._fitted(self.agent.model)
+        return await fitted.tokens(self.episode.messages, self.agent.schemas), window(fitted)
+
     async def _shorten(self, fitted: Fitted, *, refused: bool = False) -> list[Message]:
         """Record a compaction where one is due, and tell the user."""
+        note = await self._shorter(fitted, refused=refused)
+        if note:
+            self.listen(Notice(LEFT_OUT))
+        return [note] if note else []
+
+    async def _shorter(self, fitted: Fitted, *, refused: bool) -> Message | None:
         messages, tools = self.episode.messages, self.agent.schemas
         note = await fitted.shorter(messages, tools, refused=refused)
-        if note is None:
-            return []
-        self.listen(Notice(LEFT_OUT))
-        return [self._record(Step(note))]
+        return self._record(Step(note)) if note else None
+
+    def _fitted(self, model: Model) -> Fitted:
+        """The model, with what was learnt of the size of its prompts."""
+        fitted, steps = Fitted(model), self.episode.steps
+        told = (n for n in reversed(range(len(steps))) if steps[n].usage.input > 0)
+        if (last := next(told, None)) is not None:
+            before = self.episode.messages[:last]
+            fitted.learn(before, self.agent.schemas, steps[last].usage.input)
+        return fitted
 
     def close(self, stop: str, diff: str = "", verdict: Verdict | None = None) -> Episode:
         """End the episode on disk and return it whole."""

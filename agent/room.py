@@ -59,13 +59,17 @@ class Fitted:
             ContextFull: that is too long all the same.
             ModelError: from the model.
         """
-        shown, used = seen(messages), 0
-        async for event in self.inner.stream(shown, tools):
+        used = 0
+        async for event in self.inner.stream(seen(messages), tools):
             # It may be told in several pieces.
             used += event.input if isinstance(event, Usage) else 0
             yield event
-        if used > 0:
-            self._ratio = used / max(_characters(shown, tools), 1)
+        self.learn(messages, tools, used)
+
+    def learn(self, messages: Sequence[Message], tools: Sequence[ToolSchema], tokens: int) -> None:
+        """Take notice of the tokens that a prompt had; later estimates go by that."""
+        if tokens > 0:
+            self._ratio = tokens / max(_characters(seen(messages), tools), 1)
 
     async def tokens(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> int:
         """Tokens of what is seen of a history: counted by the model where it matters and it can.
@@ -103,7 +107,7 @@ class Fitted:
         used = await self.tokens(messages, tools)
         if not refused and used <= FULL * size:
             return None
-        self._ratio = used / max(_characters(seen(messages), tools), 1)
+        self.learn(messages, tools, used)
         note = self._note(messages, tools, _SHRUNK * min(size or used, used))
         if note is None or refused:
             return note

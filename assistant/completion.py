@@ -14,6 +14,8 @@ COMMANDS = {
     "/apply": "bring what was changed in the copy into your folder (with --isolate)",
     "/allow": "show which domains may be reached, or add one: /allow docs.python.org",
     "/escalate": "leave the next turn to the teacher, or name one: /escalate claude",
+    "/context": "show how full the model's window is",
+    "/compact": "leave earlier steps out of what the model sees; a list takes their place",
     "/new": "begin a new conversation",
     "/quit": "leave",
 }

@@ -102,6 +102,17 @@ class Session:
             raise
         return self.stop
 
+    def begun(self) -> Conversation:
+        """The conversation, begun if it goes on from an earlier one.
+
+        Raises:
+            Refused: nothing was said yet.
+        """
+        if not (self.conversation or self.past):
+            raise Refused("Nothing was said yet: ask something first.")
+        self.conversation = self.conversation or self._begin()
+        return self.conversation
+
     async def follow(self) -> str | None:
         """Swap the student's active version in if it is another one; the line that says so."""
         return await self.driver.follow()

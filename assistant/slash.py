@@ -92,6 +92,25 @@ async def _escalate(desk: Desk, spec: str) -> None:
     desk.say(f"{teacher} drives the next turn")
 
 
+async def _context(desk: Desk, _: str) -> None:
+    tokens, window = await desk.session.begun().context()
+    room = (
+        f"of {window:,} tokens ({tokens / window:.0%})"
+        if window
+        else "tokens; its window is unknown"
+    )
+    desk.say(f"context: {tokens:,} {room}")
+
+
+async def _compact(desk: Desk, _: str) -> None:
+    conversation = desk.session.begun()
+    before, _window = await conversation.context()
+    if not await conversation.compact():
+        raise Refused("There is nothing to leave out yet: the task and the last step always stay.")
+    after, _window = await conversation.context()
+    desk.say(f"context: {after:,} tokens instead of {before:,}; the episode keeps all of it")
+
+
 async def _new(desk: Desk, _: str) -> None:
     await desk.session.restart()
     desk.say("a new conversation")
@@ -109,6 +128,8 @@ _ACTIONS: dict[str, Callable[[Desk, str], Awaitable[None]]] = {
     "/apply": _apply,
     "/allow": _allow,
     "/escalate": _escalate,
+    "/context": _context,
+    "/compact": _compact,
     "/new": _new,
     "/quit": _quit,
 }

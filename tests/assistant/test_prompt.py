@@ -12,7 +12,7 @@ from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 from prompt_toolkit.input import PipeInput, create_pipe_input
 
-from assistant.completion import Words
+from assistant.completion import COMMANDS, Words
 from assistant.prompt import CALM, Prompt
 
 
@@ -191,7 +191,8 @@ async def test_an_error_while_loading_ends_it(tmp_path: Path) -> None:
     ("text", "completions"),
     [
         ("/mo", ["/model", "/mode"]),
-        ("/", ["/help", "/model", "/mode", "/diff", "/apply", "/allow", "/new", "/quit"]),
+        ("/", list(COMMANDS)),
+        ("/co", ["/context", "/compact"]),
         ("fix cal", ["calc.py"]),
         ("fix pack", ["package/"]),
         ("fix package/o", ["one.py"]),

@@ -149,6 +149,27 @@ def wait_for(happened: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def test_a_chat_is_made_shorter_by_hand_and_goes_on_so(project: Path, tmp_path: Path) -> None:
+    replies = [Reply("I read. " * 400, [call("read_file", path="calc.py")]), *FIX[3:], *FIX[3:]]
+    with ModelServer(events, replies) as server:
+        start = ("--model", "openai:test", "--mode", "auto")
+        terminal = Terminal(project, tmp_path, *start, **served(server.url))
+        terminal.types("fix it\r")
+        terminal.sees("Fixed: add() adds now.")
+        terminal.types("/context\r")
+        terminal.sees(" tokens; its window is unknown")
+        terminal.types("/compact\r")
+        terminal.sees(" tokens instead of ")
+        assert terminal.leaves() == 0
+        terminal = Terminal(project, tmp_path, *start, "--continue", **served(server.url))
+        terminal.types("and now?\r")
+        terminal.sees("Fixed: add() adds now.")
+        assert terminal.leaves() == 0
+        said = [message["content"] for message in server.requests[-1]["messages"]]
+    assert said[1].startswith("fix it\n\n[To make room, 2 earlier messages")
+    assert said[2:] == ["Fixed: add() adds now.", "and now?"]
+
+
 def test_the_last_chat_goes_on(project: Path, tmp_path: Path) -> None:
     replies = [Reply("Nice to meet you."), Reply("You are Ada.")]
     with ModelServer(events, replies) as server:
