@@ -22,7 +22,7 @@ COMMANDS = {
     "collect": "record verified episodes of a teacher at work",
     "retrain": "train the student on what was collected; keep it only if it is better",
     "student": "make the first student",
-    "models": "list the student's versions, use one, or roll back",
+    "models": "list, use, fetch and remove models; versions of the student; keys",
     "episodes": "list what was recorded, or show one episode",
     "demo": "play the whole loop in miniature",
     "doctor": "check every part of the installation",

@@ -12,6 +12,8 @@ from agent.models.open import OpenModel, open_model
 from agent.models.settings import ModelSettings
 from agent.task import Task
 from assistant.config import Config
+from assistant.models.known import kind
+from assistant.models.library import Library
 from assistant.student import make, require_parts
 from distillation.reference import reference_teacher
 from sandbox.refused import Refused
@@ -102,7 +104,7 @@ async def open_driver(config: Config, spec: str, say: Say) -> Driver:
         raise Refused("The reference teacher only drives tasks: use it with `assistant collect`.")
     if spec != "student":
         # Opening a local model reads gigabytes; the prompt stays alive meanwhile.
-        opened = await asyncio.to_thread(open_model, spec, config.models)
+        opened = await asyncio.to_thread(_open, config, spec)
         if isinstance(opened, LlamaModel):
             _settle(opened, config, say)
         return Fixed(opened)
@@ -118,6 +120,20 @@ async def open_driver(config: Config, spec: str, say: Say) -> Driver:
     model = await asyncio.to_thread(open_weights, weights, config.models)
     _settle(model, config, say)
     return Student(model, registry, version)
+
+
+def _open(config: Config, spec: str) -> OpenModel:
+    """Open a model by its name: a version of the student, a file of the library, or any other.
+
+    Raises:
+        Refused: there is no such model, or it cannot be opened.
+    """
+    what, registry = kind(config, spec), Registry(config.home)
+    if what == "preset":
+        raise Refused(f"'{spec}' is not here yet: `assistant models pull {spec}` fetches it.")
+    if what == "version":
+        return open_weights(registry.weights(registry.version(spec)), config.models)
+    return open_model(spec, config.models, Library(config.home).paths())
 
 
 def _settle(model: LlamaModel, config: Config, say: Say) -> None:
@@ -146,5 +162,5 @@ def teacher_of(config: Config, spec: str) -> Callable[[Task], Model]:
         return reference_teacher
     if spec == "student":
         raise Refused("The student cannot teach itself: name another model with --teacher.")
-    model = open_model(spec, config.models)
+    model = _open(config, spec)
     return lambda task: model

@@ -169,6 +169,24 @@ class Registry:
             self._point(history[:-1])
         return version
 
+    def remove(self, id: str) -> int:
+        """Delete a version; returns the bytes that it had.
+
+        Raises:
+            Refused: there is none, it is active, or other versions adapt it.
+        """
+        version = self.version(id)
+        with self._locked():
+            history = self._history()
+            if history[-1:] == [id]:
+                raise Refused(f"Version '{id}' is active: use another one first.")
+            if users := [each.id for each in self.list() if id == each.base != each.id]:
+                raise Refused(f"Version '{id}' is the base of {', '.join(users)}: it stays.")
+            if id in history:
+                self._point([each for each in history if each != id])
+            shutil.rmtree(self.path(id))
+        return sum(stored.bytes for stored in version.files.values())
+
     def free_id(self) -> str:
         """`v` and a number that no version has or had, as far as folders and pointer tell."""
         folders = [path.name for path in self.folder.glob("v*")]
