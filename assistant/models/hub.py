@@ -3,11 +3,12 @@
 import importlib.util
 import io
 import re
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from assistant.models.library import Tell, room, sha256
@@ -20,6 +21,9 @@ TIMEOUT = 20.0
 """Seconds until the hub must have said something."""
 _PREFERRED = ("q4_k_m", "q8_0", "q5_k_m", "q4_0")
 """Where a repository has several files and none was named."""
+_PARTIAL = 206
+"""The status of an answer that begins where it was asked to."""
+_TRIES = 5
 _SPLIT = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 
 
@@ -79,12 +83,12 @@ def offer(repo: str, file: str = "") -> Offer:
 def fetch(offer: Offer, part: Path, tell: Tell, check: Tell) -> None:
     """Fetch a file, going on behind what `part` holds already, and check it.
 
-    A connection that breaks is taken up again a few times, by the hub's library; what came stays.
+    A connection that breaks is taken up again a few times; what came stays in any case.
 
     Raises:
         Refused: the disk is too small, the hub does not give it, or it is not what was offered.
     """
-    from huggingface_hub import file_download, utils
+    from huggingface_hub import utils
 
     utils.logging.set_verbosity_error()
     utils.disable_progress_bars()
@@ -92,26 +96,62 @@ def fetch(offer: Offer, part: Path, tell: Tell, check: Tell) -> None:
     if (have := part.stat().st_size) > offer.bytes:
         have = 0
     room(part.parent, offer.bytes - have)
-    url = file_download.hf_hub_url(offer.repo, offer.file, revision=offer.revision)
     with _explained(offer.repo), _Counted(part, have, offer.bytes, tell) as file:
-        place = file_download.get_hf_file_metadata(url, timeout=TIMEOUT).location
-        headers = utils.build_hf_headers()
-        if urlsplit(place).hostname != urlsplit(url).hostname:
-            # The token is the hub's, and of nobody whom it sends us to.
-            headers.pop("authorization", None)
-        file_download.http_get(
-            place,
-            cast("Any", file),
-            resume_size=have,
-            headers=headers,
-            expected_size=offer.bytes,
-        )
+        _persist(offer, file)
     if sha256(part, check) != offer.sha256:
         part.unlink()
         raise Refused(
             f"{offer.source} did not arrive as the hub has it (its SHA-256 differs) and is "
             "deleted: pull it again."
         )
+
+
+def _persist(offer: Offer, file: "_Counted") -> None:
+    """Fetch until all is there, as long as something comes."""
+    from httpx2 import TransportError
+
+    tries = 0
+    while (before := file.tell()) < offer.bytes:
+        problem = None
+        try:
+            _go_on(offer, file)
+        except TransportError as error:
+            problem = error
+        tries = 0 if file.tell() > before else tries + 1
+        if tries == _TRIES:
+            raise problem or Refused(f"The hub sends nothing of {offer.source}: try again later.")
+        if file.tell() < offer.bytes:
+            time.sleep(min(8.0, 0.2 * 3**tries))
+
+
+def _go_on(offer: Offer, file: "_Counted") -> None:
+    """Fetch what is not there yet.
+
+    The hub's own download keeps what came only as long as its process lives, and loses up to 10 MB
+    with every connection that breaks.
+    """
+    from huggingface_hub import file_download, utils
+
+    url = file_download.hf_hub_url(offer.repo, offer.file, revision=offer.revision)
+    # Asked for every time: where the bytes are is told for an hour.
+    place = file_download.get_hf_file_metadata(url, timeout=TIMEOUT).location
+    headers = utils.build_hf_headers() | {"accept-encoding": "identity"}
+    if urlsplit(place).hostname != urlsplit(url).hostname:
+        # The token is the hub's, and of nobody whom it sends us to.
+        headers.pop("authorization", None)
+    if have := file.tell():
+        headers["range"] = f"bytes={have}-"
+    session = utils.get_session()
+    with session.stream("GET", place, headers=headers, timeout=TIMEOUT) as response:
+        utils.hf_raise_for_status(response)
+        if have and response.status_code != _PARTIAL:
+            file.seek(0)
+            file.truncate()
+        for piece in response.iter_bytes():
+            file.write(piece)
+            if file.tell() > offer.bytes:
+                # Not what was offered, and without an end perhaps.
+                return
 
 
 class _Counted(io.FileIO):
@@ -123,7 +163,7 @@ class _Counted(io.FileIO):
         self.truncate(have)
         self.seek(have)
 
-    def write(self, data: Any, /) -> int:  # noqa: ANN401 - any buffer
+    def write(self, data: bytes, /) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
         view = memoryview(data)
         while view:
             view = view[super().write(view) :]
@@ -170,12 +210,6 @@ def _explained(repo: str) -> Generator[None]:
         raise Refused(f"'{repo}' is no name on the hub: write owner/repo or a preset.") from error
     except (HTTPError, OfflineModeIsEnabled) as error:
         raise Refused(_sentence(repo, constants.ENDPOINT, error)) from error
-    except OSError as error:
-        if "Consistency check" not in str(error):
-            raise
-        raise Refused(
-            f"{repo} broke off in the middle: the same command goes on where it stopped."
-        ) from error
 
 
 def _sentence(repo: str, hub: str, error: Exception) -> str:
@@ -191,7 +225,7 @@ def _sentence(repo: str, hub: str, error: Exception) -> str:
     if isinstance(error, RepositoryNotFoundError) or status == 404:
         return f"{repo} is not on {hub}, or is private: check the name, or set HF_TOKEN."
     if status in (401, 403):
-        return f"{hub} refuses the token ({status}): check HF_TOKEN."
+        return f"{hub} does not give {repo} ({status}): check its name and HF_TOKEN."
     if status is not None:
         return f"{hub} fails ({status}): try again later, the same command goes on."
     reason = str(error).partition("\n")[0] or type(error).__name__
