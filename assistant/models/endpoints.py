@@ -2,13 +2,13 @@
 
 import http.client
 import json
-import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from agent.keys import key as key_of
 from agent.models.settings import Endpoint
 
 PATIENCE = 0.7
@@ -65,7 +65,7 @@ def _get(url: str, key: str, patience: float) -> tuple[int, bytes]:
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=patience)
-    value = os.environ.get(key, "") if key else ""
+    value = key_of(key) if key else ""
     try:
         headers = {"authorization": f"Bearer {value}"} if value else {}
         connection.request("GET", parts.path, headers=headers)
