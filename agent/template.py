@@ -15,9 +15,9 @@ from jinja2 import Template, TemplateError, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
+from agent.bounded import LEAST, LONGEST, SHARE, BoundedEnvironment, allow
 from agent.controls import CUT
 from agent.message import Message, blind
 from tools.call import JSON
@@ -55,7 +55,9 @@ def render(
     """
     tokens = {"bos_token": bos, "eos_token": eos}
     try:
-        return compiled(template).render(
+        made = compiled(template)
+        allow(LEAST + SHARE * (len(str(messages)) + len(str(tools))))
+        return made.render(
             messages=[{k: v for k, v in blind(m).items() if k != "provider"} for m in messages],
             tools=list(tools) or None,
             documents=None,
@@ -64,17 +66,26 @@ def render(
         )
     except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError) as error:
         raise Unrenderable(f"{error}" or type(error).__name__) from error
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, MemoryError) as error:
         raise Unrenderable(f"{error}") from error
 
 
 @lru_cache(maxsize=16)
 def compiled(template: str) -> Template:
-    """The template, ready to render; the same text is compiled once."""
-    environment = ImmutableSandboxedEnvironment(
+    """The template, ready to render; the same text is compiled once.
+
+    Raises:
+        TemplateError: it is broken, or too long.
+    """
+    if len(template) > LONGEST:
+        raise TemplateError(f"the template has {len(template)} characters, of {LONGEST} at most")
+    # Jinja computes some of it now.
+    allow(LEAST)
+    environment = BoundedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
     )
     environment.filters["tojson"] = _tojson
+    environment.bound_filters()
     names = cast("dict[str, object]", environment.globals)
     names.update(
         raise_exception=_raise, strftime_now=_strftime_now, dict=_dict, namespace=_namespace
