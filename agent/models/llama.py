@@ -13,6 +13,7 @@ from typing import cast
 
 from agent.formats import FORMATS, Format, format_of
 from agent.generated import Generated
+from agent.identities import accepted
 from agent.message import Message
 from agent.model import ContextFull, Event, ModelError, Stop, Usage
 from agent.models.llama_guard import Guard
@@ -118,7 +119,8 @@ class LlamaModel:
         from agent.template import Unrenderable, render  # noqa: PLC0415
 
         runtime = self._runtime
-        told, offered = runtime.controls.cut(restored(messages), tools)
+        history = accepted(restored(messages), runtime.template)
+        told, offered = runtime.controls.cut(history, tools)
         try:
             text = render(
                 runtime.template,
