@@ -71,6 +71,8 @@ class LlamaModel:
             )
         # llama.cpp is used from this one thread only, so that requests queue up by themselves.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="llama")
+        self._running: set[threading.Event] = set()
+        self._closed = False
         self._runtime = self._open(gguf, adapter)
         self.states: States | None = None
         """Where what was computed is kept when the model is closed, and found again."""
@@ -78,11 +80,14 @@ class LlamaModel:
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema]
     ) -> AsyncIterator[Event]:
-        """Answer the conversation. Cancelling stops within one token.
+        """Answer the conversation. Cancelling stops within one token, and closing the model, too.
 
         Raises:
-            ModelError: the conversation does not fit, or the template refuses it.
+            ModelError: the conversation does not fit, the template refuses it, or the model is
+                closed.
         """
+        if self._closed:
+            raise ModelError(f"{self.name} is closed: open it again.")
         loop, cancelled = asyncio.get_running_loop(), threading.Event()
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
 
@@ -95,6 +100,7 @@ class LlamaModel:
             for event in self._answer(messages, tools, cancelled):
                 post(event)
 
+        self._running.add(cancelled)
         job = self._thread.submit(work)
         job.add_done_callback(lambda job: post(None))
         try:
@@ -103,6 +109,7 @@ class LlamaModel:
             job.result()
         finally:
             cancelled.set()
+            self._running.discard(cancelled)
 
     def prompt_tokens(
         self,
@@ -195,7 +202,15 @@ class LlamaModel:
         return len(await asyncio.wrap_future(counting))
 
     async def close(self) -> None:
-        """Free the memory, after the answer that is being written; keep what is in it first."""
+        """Free the memory; an answer that is being written stops. Keep what is in it first.
+
+        Closing again does nothing.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        for cancelled in self._running:
+            cancelled.set()
         await asyncio.wrap_future(self._thread.submit(self._close))
         self._thread.shutdown()
 
@@ -281,7 +296,9 @@ class LlamaModel:
         # A quarter of the window at most: what comes after the answer needs room as well.
         limit = min(settings.max_tokens, runtime.size // 4, runtime.size - len(prompt))
         with runtime.chooser(settings.temperature or 0.0, settings.seed) as choose:
-            while not cancelled.is_set():
+            while True:
+                if cancelled.is_set():
+                    raise Cancelled
                 token = choose(judge := guard.judge)
                 written.tokens += 1
                 if judge:

@@ -36,6 +36,13 @@ class Cancelled(Exception):
     """Evaluation was stopped by the flag."""
 
 
+class _Closed:
+    """Stands for llama.cpp once the weights are freed: a pointer to them would end the process."""
+
+    def __getattr__(self, name: str) -> object:
+        raise RuntimeError("the model is closed")
+
+
 class LlamaRuntime:
     """Weights and context. Not thread-safe: one thread at a time may use it."""
 
@@ -50,7 +57,8 @@ class LlamaRuntime:
         Raises:
             Refused: the file is missing, broken, or not for chatting.
         """
-        self._api = api = library()
+        api = library()
+        self._api: Any = api
         self.gguf = gguf
         self._model = loaded(gguf)
         self._vocab = api.llama_model_get_vocab(self._model)
@@ -58,6 +66,7 @@ class LlamaRuntime:
         if not template:
             api.llama_model_free(self._model)
             raise Refused(f"{gguf} carries no chat template: use a model made for chatting.")
+        self._refuse_without_end()
         self.bos = self._text(api.llama_vocab_bos(self._vocab))
         self.eos = self._text(api.llama_vocab_eos(self._vocab))
         # Jinja comes with llama.cpp: only now it is known to be there.
@@ -79,10 +88,13 @@ class LlamaRuntime:
         """llama.cpp's C API."""
         return self._api
 
-    @property
+    @cached_property
     def end(self) -> int:
-        """A token that ends a turn."""
-        return self._api.llama_vocab_eos(self._vocab)
+        """A token that ends a turn; there is one, or the model would have been refused."""
+        api, vocabulary = self._api, self._vocab
+        named = (api.llama_vocab_eos(vocabulary), api.llama_vocab_eot(vocabulary))
+        count = api.llama_vocab_n_tokens(vocabulary)
+        return next((token for token in (*named, *range(count)) if self.ends(token)), -1)
 
     @property
     def vocabulary(self) -> Any:  # noqa: ANN401 - a C pointer
@@ -155,7 +167,7 @@ class LlamaRuntime:
 
     def ends(self, token: int) -> bool:
         """Whether a token ends a turn."""
-        return self._api.llama_vocab_is_eog(self._vocab, token)
+        return token >= 0 and self._api.llama_vocab_is_eog(self._vocab, token)
 
     def feed(self, prompt: Sequence[int], cancelled: threading.Event) -> int:
         """Bring the memory to `prompt`, evaluating only what differs from what is there.
@@ -275,6 +287,7 @@ class LlamaRuntime:
             self._api.llama_free(self._context)
             self._api.llama_model_free(self._model)
         self._context = self._model = None
+        self._api = _Closed()
 
     def _cut(self, keep: int) -> None:
         """Drop everything from memory behind the first `keep` tokens."""
@@ -303,6 +316,14 @@ class LlamaRuntime:
                 f"{reason()}: set a smaller one."
             )
         return opened
+
+    def _refuse_without_end(self) -> None:
+        if self.end < 0:
+            self._api.llama_model_free(self._model)
+            raise Refused(
+                f"The vocabulary of {self.gguf} has no token that ends an answer: use a model made "
+                "for chatting."
+            )
 
     def _text(self, token: int) -> str | None:
         return self.piece(token).decode(errors="replace") if token >= 0 else None

@@ -60,7 +60,7 @@ def test_what_would_not_end_is_one_error(template: str):
     assert 0 < len(str(raised.value)) < 200
 
 
-@pytest.mark.parametrize("template", [HOSTILE[n] for n in (7, 11, 22, 25)])
+@pytest.mark.parametrize("template", [HOSTILE[n] for n in (7, 22, 25)])
 def test_it_stays_small_meanwhile(template: str):
     tracemalloc.start()
     try:

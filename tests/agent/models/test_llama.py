@@ -177,6 +177,52 @@ async def test_cancelling_stops_the_reading_of_a_prompt(random_gguf: Path):
             assert await said(model) == await said(fresh)
 
 
+class Later(threading.Event):
+    """Is set when it was asked a number of times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.left = times
+
+    def is_set(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+@pytest.mark.parametrize("times", [1, 10, 30])
+async def test_cancelling_stops_in_the_middle_of_reading(random_gguf: Path, times: int):
+    async with opened(random_gguf) as model:
+        runtime = model._runtime  # pyright: ignore[reportPrivateUsage]
+        cancelled = Later(times)
+        with pytest.raises(Cancelled):
+            runtime.feed(list(range(60, 200)), cancelled)
+        # It is asked at every step of the computation: none is gone through after the yes.
+        assert -3 <= cancelled.left < 0
+        assert runtime.cells == []
+        async with opened(random_gguf) as fresh:
+            assert await said(model) == await said(fresh)
+
+
+async def test_closing_stops_answers(told: Tell):
+    settings = replace(SETTINGS, max_tokens=100_000, context=131_072)
+    model = LlamaModel(told({"\n": ["no", FOR_EVER]}), settings=settings)
+    heard = asyncio.Event()
+    asked = [
+        asyncio.create_task(answer(model, [user("x")], [], lambda event: heard.set()))
+        for _ in range(3)
+    ]
+    await heard.wait()
+    await asyncio.wait_for(model.close(), 5)
+    for task in asked:
+        with pytest.raises(ModelError, match="stopped in the middle"):
+            await asyncio.wait_for(task, 5)
+    await model.close()
+    with pytest.raises(ModelError, match="is closed: open it again"):
+        await answer(model, [user("x")], [])
+    with pytest.raises(RuntimeError, match="the model is closed"):
+        model.prompt_tokens([user("x")], [])
+
+
 async def test_answers_queue_up(random_gguf: Path):
     async with opened(random_gguf) as model:
         alone = await said(model)
@@ -312,3 +358,33 @@ async def test_thoughts_are_no_part_of_the_answer_and_their_prefix_is_kept(told:
         assert first.message.get("provider") == {"local": {"thoughts": "".join(thought)}}
         second = await answer(model, [*history, first.message, user("More")], TOOLS)
         assert second.usage.cached == first.usage.input + first.usage.output - 1
+
+
+HOSTILE = {
+    "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}": "to an end",
+    "{% for m in messages %}{{ m.content * 10 ** 10 }}{% endfor %}": "to an end",
+    "{% for m in messages %}" * 300_000: "characters, of 500000 at most",
+    "{{ messages.__class__.__mro__ }}{{ cycler.__init__.__globals__ }}": "unsafe",
+    "{% if %}": "Expected an expression",
+    "{% include 'x' %}": "no loader",
+}
+
+
+@pytest.mark.parametrize("template", HOSTILE, ids=lambda template: template[:20])
+async def test_a_hostile_template_is_one_sentence(template: str, tmp_path: Path):
+    path = write(tmp_path / "hostile.gguf", [], weights(len(BASE), 64, 0.1), template)
+    async with opened(path) as model:
+        with pytest.raises(ModelError, match=HOSTILE[template]) as raised:
+            await answer(model, [user("x")], TOOLS)
+    assert "The chat template of local:hostile refuses" in str(raised.value)
+    assert len(str(raised.value)) < 300
+
+
+def test_a_vocabulary_that_ends_no_answer_is_refused(random_gguf: Path, tmp_path: Path):
+    other = tmp_path / "endless.gguf"
+    content = random_gguf.read_bytes().replace(b"gpt2", b"rwkv")
+    for name in (b"eos_token_id", b"<|im_end|>", b"<|endoftext|>"):
+        content = content.replace(name, name.swapcase())
+    other.write_bytes(content)
+    with pytest.raises(Refused, match="no token that ends an answer: use a model made for chat"):
+        LlamaModel(other)

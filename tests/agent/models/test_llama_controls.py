@@ -113,7 +113,7 @@ def test_letters_stay_letters(template: str, folder: Path):
         def check(texts: list[str]) -> None:
             ids = model.prompt_tokens(*conversation(texts))
             # What the model itself wrote may hold marks; text of others may hold no token at all.
-            theirs, own = [*NEVER, *(m for m in MARKS if m in ALL[template])], NEVER
+            theirs, own = [*NEVER, *(m for m in MARKS if m in runtime.template)], NEVER
             harmless = [
                 neutral(text, own if at in (4, 5) else theirs) for at, text in enumerate(texts)
             ]
@@ -123,7 +123,7 @@ def test_letters_stay_letters(template: str, folder: Path):
             # And every letter is there.
             told, offered = runtime.controls.cut(*conversation(texts))
             text = render(
-                ALL[template],
+                runtime.template,
                 told,
                 offered,
                 add_generation_prompt=True,
@@ -142,7 +142,7 @@ def test_ordinary_conversations_are_fed_as_ever(template: str, folder: Path):
         runtime = model._runtime  # pyright: ignore[reportPrivateUsage]
         messages, tools = conversation(texts)
         text = render(
-            ALL[template],
+            runtime.template,
             messages,
             tools,
             add_generation_prompt=True,
