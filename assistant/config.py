@@ -112,7 +112,7 @@ class Config:
     home: Path
     chat: Chat = field(default_factory=Chat)
     models: ModelSettings = field(default_factory=ModelSettings)
-    """How models are reached. Keys come from the environment or the keyring only, never from a file."""
+    """How models are reached. Keys come from the environment or the keyring, never from a file."""
     limits: EpisodeLimits = field(default_factory=EpisodeLimits)
     """Of one turn."""
     sandbox: Sandbox = field(default_factory=Sandbox)
