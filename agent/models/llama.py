@@ -17,6 +17,7 @@ from agent.identities import accepted
 from agent.message import Message
 from agent.model import ContextFull, Event, ModelError, Stop, Usage
 from agent.models.llama_guard import Guard
+from agent.models.llama_placement import Placement
 from agent.models.llama_runtime import Cancelled, LlamaRuntime
 from agent.models.llama_state import States
 from agent.models.settings import ModelSettings
@@ -188,6 +189,11 @@ class LlamaModel:
         return f"{self.name}: {note}." if note else ""
 
     @property
+    def placement(self) -> Placement:
+        """Threads, layers on a GPU and context, as they were chosen."""
+        return self._runtime.placement
+
+    @property
     def window(self) -> int:
         """Tokens that prompt and answer may have together."""
         return self._runtime.size
@@ -220,7 +226,7 @@ class LlamaModel:
         self._runtime.close()
 
     def _open(self, gguf: Path, adapter: Path | None) -> LlamaRuntime:
-        runtime = LlamaRuntime(gguf, self._settings.context, self._settings.threads)
+        runtime = LlamaRuntime(gguf, self._settings)
         try:
             _own(runtime, adapter)
         except Refused:

@@ -38,8 +38,8 @@ def library() -> Any:  # noqa: ANN401 - the bindings are generated and mostly un
     return llama_cpp
 
 
-def loaded(gguf: Path) -> Any:  # noqa: ANN401 - a C pointer
-    """A model's weights.
+def loaded(gguf: Path, gpu_layers: int = 0) -> Any:  # noqa: ANN401 - a C pointer
+    """A model's weights, so many of its layers on a GPU.
 
     Raises:
         Refused: the file is missing or broken.
@@ -47,7 +47,9 @@ def loaded(gguf: Path) -> Any:  # noqa: ANN401 - a C pointer
     check(gguf)
     api = library()
     listen_anew()
-    model = api.llama_model_load_from_file(os.fsencode(gguf), api.llama_model_default_params())
+    options = api.llama_model_default_params()
+    options.n_gpu_layers = gpu_layers
+    model = api.llama_model_load_from_file(os.fsencode(gguf), options)
     if not model:
         raise Refused(f"{gguf} cannot be loaded{reason()}: get the file again.")
     return model

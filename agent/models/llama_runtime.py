@@ -5,10 +5,9 @@ process's output while it loads, and counts nothing; this is the part of the C A
 """
 
 import ctypes
-import os
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,13 @@ from typing import Any
 from agent.controls import CUT, Controls
 from agent.models.llama_adapters import Adapters
 from agent.models.llama_library import library, listen_anew, loaded, reason
+from agent.models.llama_placement import place, tries
 from agent.models.llama_spelling import Spelling
+from agent.models.settings import ModelSettings
 from sandbox.refused import Refused
 
 _BATCH = 512
 """Tokens that are evaluated together."""
-_SMALL = 100_000_000
-"""Parameters below which threads wait for each other longer than they work; on a busy machine
-twenty times as long."""
-_MOST = 16_384
-"""The context that is taken by default from a model trained for more: memory grows with it."""
 
 
 Judge = Callable[[int, Any], int]
@@ -46,13 +42,13 @@ class _Closed:
 class LlamaRuntime:
     """Weights and context. Not thread-safe: one thread at a time may use it."""
 
-    def __init__(self, gguf: Path, context: int = 0, threads: int = 0) -> None:
+    def __init__(self, gguf: Path, settings: ModelSettings | None = None) -> None:
         """Load a model.
 
         Args:
             gguf: the weights.
-            context: tokens; 0 takes what the model was trained for, at most 16,384.
-            threads: 0 chooses by the model's size and the machine's cores.
+            settings: threads, layers on a GPU, context; what they leave open is chosen by what
+                the machine has.
 
         Raises:
             Refused: the file is missing, broken, or not for chatting.
@@ -60,7 +56,8 @@ class LlamaRuntime:
         api = library()
         self._api: Any = api
         self.gguf = gguf
-        self._model = loaded(gguf)
+        settings = settings or ModelSettings()
+        self._model, layers = self._loaded(settings.gpu_layers)
         self._vocab = api.llama_model_get_vocab(self._model)
         template = api.llama_model_chat_template(self._model, None)
         if not template:
@@ -74,7 +71,9 @@ class LlamaRuntime:
 
         self.preserved = preserving(template.decode(), self.bos, self.eos)
         self.template = self.preserved.template
-        self._context = self._open(context, threads)
+        self.placement = place(api, self._model, settings, layers)
+        """How it was opened."""
+        self._context = self._open()
         self.size: int = api.llama_n_ctx(self._context)
         """Of the context, in tokens."""
         self.cells: list[int] = []
@@ -298,15 +297,20 @@ class LlamaRuntime:
             keep = 0
         del self.cells[keep:]
 
-    def _open(self, context: int, threads: int) -> Any:  # noqa: ANN401 - a C pointer
+    def _loaded(self, asked: int) -> tuple[Any, int]:
+        """The weights, and the number of layers that were asked onto a GPU."""
+        *rather, last = tries(asked, self._api.llama_supports_gpu_offload())
+        for layers in rather:
+            with suppress(Refused):
+                return loaded(self.gguf, layers), layers
+        return loaded(self.gguf, last), last
+
+    def _open(self) -> Any:  # noqa: ANN401 - a C pointer
         api = self._api
-        trained = api.llama_model_n_ctx_train(self._model)
         options = api.llama_context_default_params()
-        options.n_ctx = context or min(trained, _MOST)
+        options.n_ctx = self.placement.context
         options.n_batch = options.n_ubatch = _BATCH
-        options.n_threads = options.n_threads_batch = threads or _threads(
-            api.llama_model_n_params(self._model)
-        )
+        options.n_threads = options.n_threads_batch = self.placement.threads
         listen_anew()
         opened = api.llama_init_from_model(self._model, options)
         if not opened:
@@ -327,13 +331,3 @@ class LlamaRuntime:
 
     def _text(self, token: int) -> str | None:
         return self.piece(token).decode(errors="replace") if token >= 0 else None
-
-
-def _threads(parameters: int) -> int:
-    """How many threads serve a model of this size best."""
-    if parameters < _SMALL:
-        return 1
-    able = getattr(os, "sched_getaffinity", None)
-    cores = len(able(0)) if able else os.cpu_count() or 1
-    # Twin threads of one core share its arithmetic units: on larger machines half is faster.
-    return cores if cores <= 4 else cores // 2

@@ -49,10 +49,13 @@ class ModelSettings:
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict[str, Endpoint])
     """Further endpoints by name: `name:model` opens a model there."""
     context: int = 0
-    """The local student's window in tokens; 0 takes what it was trained for, at most 16,384."""
+    """The local student's window in tokens; 0 takes what it was trained for, at most 16,384, and
+    what the memory holds."""
     seed: int = 0
     """For the local student at a temperature above 0."""
     threads: int = 0
     """For the local student; 0 chooses by the model's size and the machine's cores."""
+    gpu_layers: int = -1
+    """Layers of the local student on a GPU, where llama.cpp was built for one; -1 tries all."""
     tool_format: str = ""
     """How the local student writes tool calls; empty reads it off the chat template."""

@@ -100,7 +100,7 @@ async def test_what_is_computed_is_kept_only_while_the_weights_are(
 def test_the_key_is_of_contents_and_scales(random_gguf: Path, adapters: list[Path], tmp_path: Path):
     copy = tmp_path / "copy.gguf"
     copy.write_bytes(adapters[0].read_bytes())
-    with closing(LlamaRuntime(random_gguf, 256, 1)) as runtime:
+    with closing(LlamaRuntime(random_gguf, SETTINGS)) as runtime:
         used = runtime.adapters
         for name, path in (("a", adapters[0]), ("b", adapters[1]), ("copy", copy)):
             used.load(name, path)
