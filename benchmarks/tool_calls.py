@@ -102,7 +102,7 @@ async def correctness(gguf: Path, generations: int) -> int:
             counts = Counter[str]()
             for seed in share:
                 tools, model = next(sets), opened(kind, gguf, special, seed)
-                reply = await answer(model, [user(special)], tools)
+                reply = await answer(model, [user(special.strip("<|>"))], tools)
                 await model.close()
                 counts += judged(reply, OPENINGS[special][0], tools, ruler)
             row(f"{_NAMES[kind]}, {special.strip('<|>')}", counts)
@@ -126,7 +126,7 @@ async def slowdown(gguf: Path) -> float:
     for _ in range(_ROUNDS + 1):
         for model, measured in zip(models, speeds, strict=True):
             began = time.perf_counter()
-            reply = await answer(model, [user("<|hermes|>")], tools)
+            reply = await answer(model, [user("hermes")], tools)
             measured.append(reply.usage.output / (time.perf_counter() - began))
     print("0.5B untrained, the vocabulary of Qwen2: tokens/s while a call is written")
     print(f"{'':<20}{'best':>8}{'median':>8}")

@@ -28,7 +28,8 @@ OPENINGS: Mapping[str, tuple[Format, str]] = {
     "<|fenced|>": ("fenced", '```json\n{"name": "oops", "arguments": {"x": 1'),
 }
 """What a model says after a special token. The last two are mistakes, to be taken back."""
-_TEMPLATE = "{% for m in messages %}{{ m.content }}{% endfor %}"
+_TEMPLATE = "{% for m in messages %}{{ '<|' ~ m.content ~ '|>' }}{% endfor %}"
+"""Writes the special token: a message could only spell it."""
 _KINDS = {
     "dict": "object", "HashMap": "object", "float": "number", "double": "number",
     "long": "integer", "tuple": "array", "Array": "array", "ArrayList": "array",
