@@ -5,7 +5,8 @@ which says from where on messages are kept (`kept_from`) and what happened befor
 model sees is derived from the history by `seen`, which datasets use too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 from agent.digest import digest, size
 from agent.message import Message, user
@@ -14,26 +15,30 @@ from agent.message import Message, user
 def seen(messages: Sequence[Message]) -> list[Message]:
     """The history as the model sees it: whole, or as its last compaction left it.
 
-    Between two compactions it is only appended to, as the history is.
+    Between two compactions it is only appended to, as the history is; a request that got no answer
+    may grow into one with the next request.
     """
     return [message for _, message in view(messages)]
 
 
 def view(messages: Sequence[Message]) -> list[tuple[int, Message]]:
-    """What the model sees, each message with its index in the history."""
+    """What the model sees, each message with its index in the history.
+
+    What the user said in a row is one message: many chat templates refuse two. That is so after a
+    turn without an answer, and where a compaction tells of what came between.
+    """
     at = last_compaction(messages)
     if at is None:
-        return list(enumerate(messages))
+        return _joined(enumerate(messages))
     head, note = pinned(messages), messages[at]
     kept = range(max(note.get("kept_from", head), head), len(messages))
-    # In one message with the task: many chat templates refuse two of the user in a row.
-    task = messages[head - 1].copy()
-    task["content"] = f"{task['content']}\n\n{note['content']}"
-    return [
-        *enumerate(messages[: head - 1]),
-        (head - 1, task),
-        *((n, messages[n]) for n in kept if "kept_from" not in messages[n]),
-    ]
+    return _joined(
+        [
+            *enumerate(messages[:head]),
+            (at, user(note["content"])),
+            *((n, messages[n]) for n in kept if "kept_from" not in messages[n]),
+        ]
+    )
 
 
 def last_compaction(messages: Sequence[Message]) -> int | None:
@@ -65,7 +70,8 @@ def compaction(messages: Sequence[Message], room: float) -> Message | None:
     if not head or not steps:
         return None
     sizes = [0 if "kept_from" in message else size(message) for message in messages]
-    fits = next((n for n in steps if sum(sizes[n:]) <= room), steps[-1])
+    behind = list(accumulate(reversed(sizes)))[::-1]
+    fits = next((n for n in steps if behind[n] <= room), steps[-1])
     notes = (_note(messages, head, kept_from) for kept_from in dict.fromkeys([fits, steps[-1]]))
     now = characters(seen(messages))
     return next((note for note in notes if characters(seen([*messages, note])) < now), None)
@@ -74,6 +80,20 @@ def compaction(messages: Sequence[Message], room: float) -> Message | None:
 def characters(messages: Sequence[Message]) -> int:
     """The size of messages, in characters that a model reads."""
     return sum(size(message) for message in messages)
+
+
+def _joined(shown: Iterable[tuple[int, Message]]) -> list[tuple[int, Message]]:
+    """The messages, with those of the user that follow each other as one."""
+    joined: list[tuple[int, Message]] = []
+    for n, message in shown:
+        if joined and message["role"] == joined[-1][1]["role"] == "user":
+            first, before = joined.pop()
+            said = [part["content"] for part in (before, message) if part["content"]]
+            images = [*before.get("images", []), *message.get("images", [])]
+            joined.append((first, user("\n\n".join(said), images)))
+        else:
+            joined.append((n, message))
+    return joined
 
 
 def _note(messages: Sequence[Message], head: int, kept_from: int) -> Message:

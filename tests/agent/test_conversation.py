@@ -210,6 +210,28 @@ async def test_a_model_that_fails_in_the_middle_leaves_what_was_done(tmp_path: P
     await end(conversation)
 
 
+async def test_after_a_turn_without_an_answer_the_user_does_not_speak_twice(tmp_path: Path) -> None:
+    shown: list[Message] = []
+
+    def policy(messages: Sequence[Message], tools: Sequence[ToolSchema]) -> Sequence[Event]:
+        shown[:] = messages
+        if len(asked) == 1:
+            raise ModelError("It is down.")
+        return reply("Done.")
+
+    conversation, _ = await talk(tmp_path, policy)
+    asked = ["Look."]
+    with pytest.raises(ModelError, match="down"):
+        await conversation.ask(asked[0])
+    asked.append("Look again.")
+    assert await conversation.ask(asked[-1]) == "end"
+    # Strict chat templates refuse two messages of the user in a row, and would for ever.
+    assert [message["role"] for message in shown] == ["system", "user"]
+    assert shown[-1]["content"] == "Look.\n\nLook again."
+    assert roles(conversation) == ["system", "user", "user", "assistant"]
+    await end(conversation)
+
+
 async def test_usage_is_recorded_with_the_answer_it_paid_for(tmp_path: Path) -> None:
     script = [(*reply("", READ), Usage(10, 2, 0, 0.5)), (*reply("Done."), Usage(14, 1, 12, 0.25))]
     conversation, _ = await talk(tmp_path, script)
