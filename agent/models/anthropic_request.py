@@ -5,6 +5,7 @@ byte, apart from the cache breakpoints, which are no part of what is compared.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
@@ -76,8 +77,9 @@ def _split(messages: Sequence[Message]) -> tuple[str, Sequence[Message]]:
 def _turns(messages: Sequence[Message], prefix: Prefix) -> list[Wire]:
     """Turns that alternate; a turn without blocks is left out, since the API refuses it."""
     turns: list[Wire] = []
+    ids = _Ids()
     for message in messages:
-        blocks = _blocks(message, prefix)
+        blocks = _blocks(message, prefix, ids)
         role = "assistant" if message["role"] == "assistant" else "user"
         prefix.add(role, blocks)
         if blocks and turns and turns[-1]["role"] == role:
@@ -87,9 +89,10 @@ def _turns(messages: Sequence[Message], prefix: Prefix) -> list[Wire]:
     return turns
 
 
-def _blocks(message: Message, prefix: Prefix) -> list[Wire]:
+def _blocks(message: Message, prefix: Prefix, ids: "_Ids") -> list[Wire]:
     if message["role"] == "tool":
-        result: Wire = {"type": "tool_result", "tool_use_id": _id(message.get("tool_call_id", ""))}
+        identity = ids.of_result(message.get("tool_call_id", ""))
+        result: Wire = {"type": "tool_result", "tool_use_id": identity}
         if images := _images(message):
             result["content"] = [*_text(message["content"]), *images]
         elif message["content"]:
@@ -100,7 +103,7 @@ def _blocks(message: Message, prefix: Prefix) -> list[Wire]:
     calls = [
         {
             "type": "tool_use",
-            "id": _id(entry["id"]),
+            "id": ids.of_call(entry["id"]),
             "name": entry["function"]["name"],
             "input": entry["function"]["arguments"],
         }
@@ -121,6 +124,36 @@ def _text(text: str) -> list[Wire]:
     return [{"type": "text", "text": text}] if text.strip() else []
 
 
-def _id(identity: str) -> str:
-    """A call's id in the letters that the API allows; other models' ids may hold more."""
+class _Ids:
+    """Ids in the letters that the API allows, of which no two calls have the same one.
+
+    The API refuses both, and other models' calls may have them: some servers number anew in every
+    answer, and a local model does so after a compaction.
+    """
+
+    def __init__(self) -> None:
+        self._made = Counter[str]()
+        self._open: list[tuple[str, str]] = []
+        """Calls without a result yet: the id that the history has, and ours."""
+
+    def of_call(self, identity: str) -> str:
+        """A new one."""
+        plain = name = _plain(identity)
+        while name in self._made:
+            self._made[plain] += 1
+            name = f"{plain}_{self._made[plain]}"
+        self._made[name] += 1
+        self._open.append((identity, name))
+        return name
+
+    def of_result(self, identity: str) -> str:
+        """The one of the first call that waits for this result."""
+        waiting = next((pair for pair in self._open if pair[0] == identity), None)
+        if waiting is None:
+            return _plain(identity)
+        self._open.remove(waiting)
+        return waiting[1]
+
+
+def _plain(identity: str) -> str:
     return re.sub(r"[^a-zA-Z0-9_-]", "_", identity) or "_"

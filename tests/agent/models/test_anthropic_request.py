@@ -78,6 +78,20 @@ def test_blank_turns_are_left_out():
     assert [block["text"] for block in turns[0]["content"]] == ["x", "y", "z"]
 
 
+def test_no_two_calls_have_the_same_id():
+    # As local models number anew after a compaction, and some servers in every answer.
+    twice = [ToolCall("a.b", "f"), ToolCall("a.b", "f")]
+    other = [ToolCall("a_b", "f"), ToolCall("a_b_2", "f")]
+    history = [user("x")]
+    for made in (twice, other):
+        results = [result(call.id, str(n)) for n, call in enumerate(made)]
+        history += [assistant("", made), *results]
+    sent = [block for turn in request(history, [])["messages"] for block in turn["content"]]
+    ids = [block["id"] for block in sent if block["type"] == "tool_use"]
+    assert ids == ["a_b", "a_b_2", "a_b_3", "a_b_2_2"]
+    assert [block["tool_use_id"] for block in sent if block["type"] == "tool_result"] == ids
+
+
 def test_a_later_system_message_stays_in_its_place():
     body = request([system("a"), user("x"), system("b")], [])
     assert body["system"][0]["text"] == "a"
