@@ -85,9 +85,12 @@ class AnthropicModel:
             told = await self._connected().post(
                 "/v1/messages/count_tokens", body=body, cast_to=object
             )
+            return int(cast("Wire", told)["input_tokens"])
         except AnthropicError as error:
-            raise ModelError(self._service.sentence(error)) from error
-        return int(cast("Wire", told).get("input_tokens", 0))
+            # Without its cause: see `Service.stream`.
+            raise ModelError(self._service.sentence(error)) from None
+        except (LookupError, TypeError, ValueError):
+            raise ModelError(f"{self.name} sent no number of tokens.") from None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -143,7 +146,10 @@ class AnthropicModel:
         if cap is None:
             return sent
         most = affordable(self.name, body["max_tokens"], cap, len(sent), self._price)
-        return dumps(body | {"max_tokens": most})
+        # Thinking is a part of the answer, and has to become shorter with it.
+        thinking = effort(self._model, self._settings.effort, most)
+        plain = {name: value for name, value in body.items() if name != "thinking"}
+        return dumps(plain | {"max_tokens": most} | thinking)
 
     async def _post(self, body: bytes) -> "AsyncStream[object]":
         from anthropic import AsyncStream

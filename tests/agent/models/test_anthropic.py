@@ -9,9 +9,10 @@ from typing import Any, cast
 import pytest
 
 from agent.message import Message, assistant, calls, observed, system, user
-from agent.model import ContextFull, Event, Malformed, ModelError, Reply, Text, answer
+from agent.model import ContextFull, Event, Malformed, ModelError, Reply, Text, Usage, answer
 from agent.models.anthropic import AnthropicModel
 from agent.models.settings import ModelSettings
+from agent.prices import cost
 from tests.servers import anthropic_server
 from tests.servers import model_server as servers
 from tests.servers.model_server import Fault, ModelServer, Wire
@@ -290,6 +291,15 @@ async def test_an_answer_that_is_short_leaves_no_room_for_thinking():
     assert "thinking" not in srv.requests[0]
 
 
+async def test_an_answer_that_is_shortened_for_its_price_leaves_less_room_for_thinking():
+    cap = cost("claude-haiku-4-5", Usage(100, 4_000), provider="anthropic")
+    settings = ModelSettings(effort="high", max_tokens=20_000, call_cost=cap)
+    async with served(servers.Reply(), model="claude-haiku-4-5", settings=settings) as (srv, model):
+        await answer(model, [user("x")], [])
+    sent = srv.requests[0]
+    assert 1_024 <= sent["thinking"]["budget_tokens"] <= sent["max_tokens"] // 2 < 3_000
+
+
 async def test_reasoning_is_counted():
     usage = {"output_tokens": 30, "output_tokens_details": {"thinking_tokens": 20}}
     end: Wire = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage}
@@ -309,6 +319,14 @@ async def test_tokens_are_counted_before_sending():
             await model.count(history, [TOOL])
     sent = server.requests[0]
     assert set(sent) == {"model", "system", "tools", "messages", "thinking", "output_config"}
+
+
+@pytest.mark.parametrize("body", [b"hello", b"<html>", b"[1]", b"{bad", b'{"input_tokens": null}'])
+async def test_what_is_no_count_is_one_sentence(body: bytes):
+    kind = "text/html" if b"h" in body else "application/json"
+    async with served(servers.Reply(body=body, content_type=kind)) as (_, model):
+        with pytest.raises(ModelError, match=r"sent no number of tokens\.$"):
+            await model.count([user("x")], [])
 
 
 async def test_a_window_that_nobody_knows():
