@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from agent.compact import characters, compaction, pinned, seen
 from agent.message import Message
-from agent.model import Event, Model, ModelError, Usage
+from agent.model import Event, Model, ModelError, Notice, Usage
 from tools.schema import ToolSchema
 
 LEFT_OUT = (
@@ -61,6 +61,9 @@ class Fitted:
         """
         used = 0
         async for event in self.inner.stream(seen(messages), tools):
+            if isinstance(event, Notice):
+                # What broke before had a prompt of its own.
+                used = 0
             # It may be told in several pieces.
             used += event.input if isinstance(event, Usage) else 0
             yield event

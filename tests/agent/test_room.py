@@ -11,7 +11,7 @@ from agent.compact import characters, last_compaction, seen
 from agent.conversation import Conversation, begin
 from agent.limits import Budget, Budgeted, EpisodeLimits
 from agent.message import Message, assistant, calls, user
-from agent.model import ContextFull, Event, ModelError, Notice, Usage
+from agent.model import ContextFull, Event, ModelError, Notice, Retry, Usage
 from agent.models.anthropic import AnthropicModel
 from agent.models.openai import OpenAIModel
 from agent.models.scripted import Policy, ScriptedModel, reply
@@ -181,6 +181,14 @@ async def test_the_estimate_learns_and_the_model_counts_only_near_its_window() -
     assert model.counted == 0
     assert await fitted.tokens([user("x" * 5000)], []) == 1251
     assert model.counted == 1
+
+
+async def test_a_try_that_broke_makes_no_prompt_longer() -> None:
+    half, again = Usage(500), Retry("again in 0 s", 0.0, overloaded=False)
+    fitted = Fitted(ScriptedModel([(half, again, half, half, *reply("Yes."))]))
+    history = [user("x" * 1000)]
+    assert [event async for event in fitted.stream(history, [])]
+    assert await fitted.tokens(history, []) == pytest.approx(1000, rel=0.01)
 
 
 async def test_where_counting_fails_the_estimate_will_do() -> None:
