@@ -106,6 +106,7 @@ class Throttled:
                     # What waits needs no place; the next try has to queue for one.
                     limiter.leave()
                     held = False
+                    await asyncio.sleep(event.seconds)
                     entered = await limiter.enter()
                     held = True
         finally:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -141,8 +142,10 @@ class Service:
                     kind = ContextFull if _full(error) else ModelError
                     # Without its cause: providers repeat parts of a key that they refuse.
                     raise kind(self.sentence(error, tried)) from None
+            due = time.monotonic() + again.seconds
             yield again
-            await asyncio.sleep(again.seconds)
+            # Whoever listens may have waited already; see `agent.limiter`.
+            await asyncio.sleep(due - time.monotonic())
 
     def _again(self, error: Exception, tried: int) -> Retry | None:
         if tried > self.settings.retries or isinstance(error, Flood) or _full(error):

@@ -74,6 +74,24 @@ async def test_many_conversations_settle_at_what_the_provider_bears() -> None:
     assert limiter.allowed == 16
 
 
+async def test_who_pauses_before_another_try_holds_no_place() -> None:
+    limiter = Limiter(1)
+
+    class Patient(Provider):
+        async def stream(
+            self, messages: Sequence[Message], tools: Sequence[ToolSchema]
+        ) -> AsyncIterator[Event]:
+            yield Retry("again in 60 s", 60.0, overloaded=False)
+            await asyncio.sleep(60.0)
+
+    waits = asyncio.create_task(drain(Throttled(Patient(capacity=1), limiter)))
+    await asyncio.sleep(0)
+    await asyncio.wait_for(drain(Throttled(Provider(capacity=1), limiter)), 5)
+    waits.cancel()
+    await asyncio.gather(waits, return_exceptions=True)
+    assert limiter.under_way == 0
+
+
 async def test_complaints_that_come_together_are_one() -> None:
     limiter = Limiter(8)
     entered = [await limiter.enter() for _ in range(8)]

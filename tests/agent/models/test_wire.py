@@ -12,7 +12,7 @@ from typing import Literal, cast
 import pytest
 
 from agent.message import Message, assistant, calls, observed, system, user
-from agent.model import ContextFull, Event, ModelError, Text, Thinking, Usage, answer
+from agent.model import ContextFull, Event, ModelError, Retry, Text, Thinking, Usage, answer
 from agent.models.anthropic import AnthropicModel
 from agent.models.openai import OpenAIModel
 from agent.models.responses import ResponsesModel
@@ -137,6 +137,21 @@ async def test_what_is_mended_by_another_request(provider: str, fault: Fault):
         got = await answer(model, [user("x")], [])
         assert len(calls(got.message)) == 2
         assert len(server.requests) == 2
+
+
+async def test_a_pause_that_the_listener_has_made_is_not_made_again():
+    busy = Fault("status", 429, headers={"retry-after": "1"})
+    settings = replace(SETTINGS, patience=1.0)
+    async with served("openai", [DONE], {0: busy}, settings) as (_, model):
+        began = 0.0
+        async for event in model.stream([user("Look")], []):
+            if isinstance(event, Retry):
+                await asyncio.sleep(event.seconds)
+                began = time.monotonic()
+            elif isinstance(event, Text):
+                break
+    assert began
+    assert time.monotonic() - began < 0.9
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
