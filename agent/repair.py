@@ -8,6 +8,7 @@ called. The bad answer is never trained; the one that corrects it says so: see a
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal, TypedDict, cast
 
 from agent.episode import Step
@@ -36,6 +37,8 @@ class Trouble(TypedDict):
     """Why the last one cannot be read; empty where it was read but cannot run."""
     mended: Message | None
     """What the last one means, its slips forgiven, where that is known."""
+    author: str
+    """Who wrote the last one; empty: the model that was asked."""
 
 
 async def asked(
@@ -75,7 +78,7 @@ def judged(
     since = _since(reply, messages, trouble)
     called = calls(reply.message)
     wrong = [call for call in called if fault(call, tools)]
-    author = reply.author.model if reply.author else ""
+    author = _author(reply)
     if reply.malformed or wrong:
         step = Step(reply.message, reply.usage, trained=False, model=author)
         start = len(messages) if since is None else since
@@ -101,11 +104,11 @@ def mend(
     if message := trouble["mended"]:
         # A call that is readable now may still be one that cannot run.
         fine = not any(fault(call, tools) for call in calls(message))
-        since = trouble["since"] if fine else None
-        step = Step(message, trained=fine, repair="lenient", corrects=since)
-        return [Step(user(READ_AS.format(reason))), step], None if fine else _with(
-            trouble, "schema"
-        )
+        step = Step(message, trained=fine, model=trouble["author"], repair="lenient")
+        steps = [Step(user(READ_AS.format(reason)))]
+        if fine:
+            return [*steps, replace(step, corrects=trouble["since"])], None
+        return [*steps, step], _with(trouble, "schema")
     rung: Rung = "constrained" if held and trouble["rung"] is None else "schema"
     shown = _shown(trouble, tools) if rung == "schema" else ""
     return [Step(user(AGAIN.format(reason) + shown))], _with(trouble, rung)
@@ -141,7 +144,12 @@ def _trouble(
         "meant": meant if known else [],
         "reason": (bad.reason or "it is no call") if bad else "",
         "mended": reply.mended,
+        "author": _author(reply),
     }
+
+
+def _author(reply: Reply) -> str:
+    return reply.author.model if reply.author else ""
 
 
 def _with(trouble: Trouble, rung: Rung) -> Trouble:

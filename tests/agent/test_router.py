@@ -116,6 +116,18 @@ async def test_each_trigger(
     await end(conversation)
 
 
+async def test_what_was_forgiven_the_teacher_is_recorded_as_the_teachers(tmp_path: Path) -> None:
+    def slips(messages: Sequence[Message], tools: Sequence[ToolSchema]) -> Sequence[Event]:
+        written = any(call.name == "write_file" for message in messages for call in calls(message))
+        return reply("Done.") if written else [Malformed("{oops}", "a slip", (WRITE,))]
+
+    conversation, _, _ = await taught(tmp_path, repeats, teacher=slips)
+    assert await conversation.ask("Write a.txt.") == "end"
+    forgiven = next(step for step in conversation.episode.steps if step.repair == "lenient")
+    assert (forgiven.model, forgiven.message) == (TEACHER, assistant("", [WRITE]))
+    await end(conversation)
+
+
 async def test_the_next_turn_begins_with_the_student(tmp_path: Path) -> None:
     conversation, notices, _ = await taught(tmp_path, repeats)
     await conversation.ask("Write a.txt.")
