@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,16 +55,15 @@ class Adapters:
             Refused: it is missing, broken or not for this model; nothing changes.
         """
         check(path)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        old = self._resident.get(name)
-        if old and old.digest == digest:
-            return
         listen_anew()
-        handle = self._api.llama_adapter_lora_init(self._model, os.fsencode(path))
+        # Side by side: either takes about as long as the other.
+        with ThreadPoolExecutor(1) as pool:
+            hashing = pool.submit(_digest, path)
+            handle = self._api.llama_adapter_lora_init(self._model, os.fsencode(path))
         if not handle:
             raise Refused(f"{path} is no adapter for {self._gguf}{reason()}: make it again.")
-        self._resident[name] = _Resident(digest, handle)
+        old = self._resident.get(name)
+        self._resident[name] = _Resident(hashing.result(), handle)
         if old:
             self._set()
             self._api.llama_adapter_lora_free(old.handle)
@@ -101,3 +101,8 @@ class Adapters:
         scales = (ctypes.c_float * count)(*self._scales.values())
         if self._api.llama_set_adapters_lora(self._context, held, count, scales):
             raise RuntimeError("llama.cpp did not take the adapters")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
