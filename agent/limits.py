@@ -62,7 +62,7 @@ class Limited:
             if isinstance(event, Malformed) and not event.calls:
                 self._unreadable = unreadable + 1
             if isinstance(event, Author) and event.stalled:
-                self._before = len(messages)
+                self._before, self._unreadable, unreadable = len(messages), 0, 0
             self._pay(event)
             yield event
         if self._unreadable == unreadable:

@@ -116,6 +116,18 @@ async def test_each_trigger(
     await end(conversation)
 
 
+async def test_a_teacher_may_slip_as_often_as_anybody(tmp_path: Path) -> None:
+    def slips(messages: Sequence[Message], tools: Sequence[ToolSchema]) -> Sequence[Event]:
+        answers = sum(message["role"] == "assistant" for message in messages)
+        return stumbles(messages, tools) if answers < 4 else teaches(messages, tools)
+
+    conversation, _, _ = await taught(tmp_path, stumbles, teacher=slips)
+    # Two unreadable calls are the student's, two are the teacher's; three running are the limit.
+    assert await conversation.ask("Write a.txt.") == "end"
+    assert (tmp_path / "work/a.txt").exists()
+    await end(conversation)
+
+
 async def test_what_was_forgiven_the_teacher_is_recorded_as_the_teachers(tmp_path: Path) -> None:
     def slips(messages: Sequence[Message], tools: Sequence[ToolSchema]) -> Sequence[Event]:
         written = any(call.name == "write_file" for message in messages for call in calls(message))
