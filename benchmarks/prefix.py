@@ -106,7 +106,7 @@ class Told(LlamaModel):
         self.states = states
 
     def _open(self, gguf: Path, adapter: Path | None) -> LlamaRuntime:
-        runtime = ToldRuntime(gguf, self._settings.context)
+        runtime = ToldRuntime(gguf, self._settings)
         runtime.moves = self._moves
         return runtime
 
