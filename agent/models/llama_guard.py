@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from agent.formats import Format, begun, opening
 from agent.grammar import grammar
 from agent.models.llama_call import Call
-from agent.models.llama_runtime import Judge, LlamaRuntime
+from agent.models.llama_runtime import LlamaRuntime
+from agent.models.llama_sampler import Judge
 from agent.thoughts import CLOSE, OPEN
 from tools.schema import ToolSchema
 

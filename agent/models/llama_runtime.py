@@ -6,8 +6,8 @@ process's output while it loads, and counts nothing; this is the part of the C A
 
 import ctypes
 import threading
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,13 @@ from agent.controls import CUT, Controls
 from agent.models.llama_adapters import Adapters
 from agent.models.llama_library import library, listen_anew, loaded, reason
 from agent.models.llama_placement import place, tries
+from agent.models.llama_sampler import Choose, chooser
 from agent.models.llama_spelling import Spelling
 from agent.models.settings import ModelSettings
 from sandbox.refused import Refused
 
 _BATCH = 512
 """Tokens that are evaluated together."""
-
-
-Judge = Callable[[int, Any], int]
-Choose = Callable[[Judge | None], int]
 
 
 class Cancelled(Exception):
@@ -219,35 +216,9 @@ class LlamaRuntime:
             raise Cancelled if code == 2 else RuntimeError(f"llama.cpp failed with code {code}")
         self.cells += tokens
 
-    @contextmanager
-    def chooser(self, temperature: float, seed: int) -> Generator[Choose]:
-        """A way to choose the next token; at temperature 0 the likeliest one.
-
-        What it is given has the last word: a function of the choice and of the sampler.
-        """
-        api = self._api
-        chain = api.llama_sampler_chain_init(api.llama_sampler_chain_default_params())
-        if temperature > 0:
-            steps = [
-                api.llama_sampler_init_top_k(40),
-                api.llama_sampler_init_top_p(0.95, 1),
-                api.llama_sampler_init_min_p(0.05, 1),
-                api.llama_sampler_init_temp(temperature),
-                api.llama_sampler_init_dist(seed),
-            ]
-        else:
-            steps = [api.llama_sampler_init_greedy()]
-        for step in steps:
-            api.llama_sampler_chain_add(chain, step)
-
-        def choose(judge: Judge | None = None) -> int:
-            token = api.llama_sampler_sample(chain, self._context, -1)
-            return judge(token, chain) if judge else token
-
-        try:
-            yield choose
-        finally:
-            api.llama_sampler_free(chain)
+    def chooser(self, temperature: float, seed: int) -> AbstractContextManager[Choose]:
+        """A way to choose the next token, see `llama_sampler`."""
+        return chooser(self._api, self._context, temperature, seed)
 
     @property
     def computed(self) -> str:
