@@ -17,6 +17,8 @@ _STOPS: dict[str, StopReason] = {
     "length": "length",
     "content_filter": "refusal",
 }
+_BREAKS = {"length", "content_filter"}
+"""These end an answer anywhere."""
 
 
 class OpenAIAnswer:
@@ -70,16 +72,14 @@ class OpenAIAnswer:
             try:
                 if not call["name"]:
                     raise ValueError("the call has no name")
-                if self._stop == "length" and call is self._calls[-1] and not call["arguments"]:
+                last = call is self._calls[-1]
+                if self._stop in _BREAKS and last and not call["arguments"]:
                     # No arguments are arguments too; these are none yet.
                     raise ValueError("the call breaks off")
                 yield ToolCall(identity, call["name"], arguments(call["arguments"]))
             except ValueError as error:
-                written, meant = (
-                    call["arguments"],
-                    mended(identity, call["name"], call["arguments"]),
-                )
-                yield Malformed(f"{call['name']}({written})", str(error), meant)
+                meant = mended(identity, call["name"], call["arguments"])
+                yield Malformed(f"{call['name']}({call['arguments']})", str(error), meant)
         # Many servers say "stop" where they mean "tool_calls"; a reason of their own is an end.
         reason = "refusal" if self._refused else _STOPS.get(self._stop, "end")
         yield Stop("calls" if self._calls and reason == "end" else reason)

@@ -54,9 +54,10 @@ def test_a_call_without_a_name_is_malformed():
     assert read(part(0, "a", None, "{}"))[0] == Malformed("({})", "the call has no name")
 
 
-def test_a_call_that_breaks_off_before_its_arguments_is_malformed():
+@pytest.mark.parametrize("stop", ["length", "content_filter"])
+def test_a_call_that_breaks_off_before_its_arguments_is_malformed(stop: str):
     cut = [part(0, "a", "g", ""), part(1, "b", "f", "")]
-    first, second, _ = read(*cut, stop="length")
+    first, second, _ = read(*cut, stop=stop)
     assert first == ToolCall("a", "g", {})
     assert second == Malformed("f()", "the call breaks off")
 
