@@ -97,6 +97,8 @@ class Routed:
         self._watch = Watch(escalation.patience, steps)
         self._settled = False
         """The student keeps the rest of the turn."""
+        self._stalled: Message | None = None
+        """Where the student stalled, until the teacher has begun."""
 
     def hear(self, observation: Observation) -> None:
         """Take notice of what came of a call."""
@@ -110,10 +112,9 @@ class Routed:
         Raises:
             ModelError: from whoever drives; a teacher that cannot even begin hands back instead.
         """
-        stalled: Message | None = None
         if self.inner is self._student and (stall := self._stall()):
             notice = await self._hand_over(stall)
-            stalled = None if stall is _BY_HAND else stall.message(messages)
+            self._stalled = None if stall is _BY_HAND else stall.message(messages)
             yield Notice(notice)
         if self.inner is not self._student:
             begun = False
@@ -121,6 +122,7 @@ class Routed:
                 async for event in self.inner.stream(messages, tools):
                     if not begun and not isinstance(event, Usage | Notice):
                         begun = True
+                        stalled, self._stalled = self._stalled, None
                         yield Author(self.inner.name, stalled)
                     yield event
                 return

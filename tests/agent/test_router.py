@@ -11,7 +11,7 @@ from agent.conversation import Conversation
 from agent.corrections import corrections, imitable
 from agent.limits import Budget, EpisodeLimits
 from agent.message import Message, assistant, calls
-from agent.model import Event, Malformed, ModelError, Notice, Stop, Usage
+from agent.model import ContextFull, Event, Malformed, ModelError, Notice, Stop, Usage
 from agent.models.scripted import Policy, ScriptedModel, reply
 from agent.router import Escalation, When
 from sandbox.refused import Refused
@@ -113,6 +113,25 @@ async def test_each_trigger(
     assert trained[first]
     assert conversation.escalation
     assert conversation.escalation.driving == ""
+    await end(conversation)
+
+
+async def test_a_teacher_whose_window_is_smaller_corrects_all_the_same(tmp_path: Path) -> None:
+    full = ["It is too long."]
+
+    def rambles(messages: Sequence[Message], tools: Sequence[ToolSchema]) -> Sequence[Event]:
+        return [*reply("x" * 3000), *repeats(messages, tools)]
+
+    def narrow(messages: Sequence[Message], tools: Sequence[ToolSchema]) -> Sequence[Event]:
+        if full:
+            raise ContextFull(full.pop())
+        return teaches(messages, tools)
+
+    conversation, _, _ = await taught(tmp_path, rambles, teacher=narrow)
+    assert await conversation.ask("Write a.txt.") == "end"
+    assert any("kept_from" in message for message in conversation.episode.messages)
+    assert {pair.bad["content"][:1] for pair in corrections(conversation.episode)} == {"x"}
+    assert corrections(conversation.episode)[0].corrected == assistant("", [WRITE])
     await end(conversation)
 
 
