@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from agent.model import Model
 from agent.models.llama import LlamaModel
-from assistant.config import Tools
+from assistant.sections import Tools
 from tools.plugins import plugins
 from tools.registry import Profile, default_tools
 from tools.tool import Tool

@@ -6,7 +6,8 @@ import pexpect
 import pytest
 
 from assistant import doctor
-from assistant.config import Config, Network, Sandbox
+from assistant.config import Config
+from assistant.sections import Network, Sandbox
 from tests.assistant.terminal import COMMAND, Terminal, clean_environment
 
 
