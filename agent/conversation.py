@@ -97,10 +97,15 @@ class Conversation:
         self._routed = Routed(student, terms, self.limits.steps) if terms else None
         fitted = self._fitted(self._routed or student)
         limited = Limited(fitted, self.limits)
+
+        async def untimed(waiting: Sequence[ToolCall]) -> Mapping[str, str]:
+            with limited.untimed():
+                return await decide(waiting)
+
         async with ready(limited, self.episode.messages, self.agent.schemas) as model:
             while True:
                 try:
-                    return await self._steps(model, fitted, decide)
+                    return await self._steps(model, fitted, untimed)
                 except ContextFull:
                     # What the provider counts may be more than we took it for.
                     if not await self._shorten(fitted, refused=True):

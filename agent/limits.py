@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from agent.message import Message
@@ -23,6 +24,7 @@ class EpisodeLimits:
     tokens: int = 2_000_000
     """Prompt and answer tokens, summed over requests."""
     seconds: float = 1800.0
+    """Without what the user took to say yes or no."""
     cost: float | None = None
     """US dollars."""
     repeats: int = 3
@@ -67,6 +69,15 @@ class Limited:
             yield event
         if self._unreadable == unreadable:
             self._unreadable = 0
+
+    @contextmanager
+    def untimed(self) -> Generator[None]:
+        """What happens meanwhile is not the turn's time: somebody makes up their mind."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._started += time.monotonic() - began
 
     def _pay(self, event: Event) -> None:
         """Count what was used; a try that broke was paid for, too, and another one may be dear."""

@@ -14,8 +14,11 @@ from agent.message import Message, calls
 from agent.model import Event, Malformed, Stop
 from tools.call import Observation, ToolCall
 
-_FAILED = re.compile(r"\[(?:exit code [1-9]|killed|stopped)[^\n]*\]\s*\Z|\A.*\b[1-9]\d* failed\b")
-"""How tools tell of a failure that is none of their own."""
+_ENDED = re.compile(r"\[(?:exit code [1-9]|killed|stopped)[^\n]*\]\Z")
+_COUNTED = re.compile(r"\b[1-9]\d* failed\b")
+"""How tools tell of a failure that is none of their own: in the last line, or in the first."""
+_LINE = 300
+"""Characters of a line in which that is looked for."""
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -113,5 +116,11 @@ class Watch:
         if text.startswith(DENIED.partition("{")[0]):
             # The user's no, which no other model could change.
             return
-        if not observation.ok or _FAILED.search(text):
+        if not observation.ok or _failed(text):
             self._failures[_NUMBER.sub("0", text)].append(observation.call_id)
+
+
+def _failed(text: str) -> bool:
+    """Whether a tool that worked tells of something that did not."""
+    first, last = text[:_LINE].partition("\n")[0], text.rstrip()[-_LINE:].rpartition("\n")[2]
+    return bool(_ENDED.search(last) or _COUNTED.search(first))

@@ -1,5 +1,6 @@
 """Limits end a turn before the request that would go over them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -54,6 +55,16 @@ async def test_each_limit(
     with pytest.raises(LimitReached, match=f"limit: {reason}"):
         await drain(model)
     assert inner.asked == requests
+
+
+async def test_time_in_which_the_user_decides_does_not_count() -> None:
+    model = Limited(Always(), EpisodeLimits(seconds=0.2))
+    with model.untimed():
+        await asyncio.sleep(0.3)
+    await drain(model)
+    await asyncio.sleep(0.3)
+    with pytest.raises(LimitReached, match="limit: seconds"):
+        await drain(model)
 
 
 async def test_the_same_call_three_times_running_is_a_loop() -> None:
