@@ -79,6 +79,10 @@ class Chat:
         tokens = f"{usage.input + usage.output:,} tokens"
         if self.renderer.last.input:
             tokens += f" · prefix {self.renderer.last.reused:.0%}"
+        terms = self.session.escalation
+        if terms and terms.budget.spent and usage.cost is None:
+            # The sum is not known, but what was spent on the teacher is.
+            cost = f"{terms.teacher} ${terms.budget.spent:.2f}"
         place = f"{self.session.ground.label} · {agent.freedom}"
         return neutral(f"{self.session.label} · {place} · {tokens} · {cost}")
 

@@ -104,7 +104,7 @@ async def open_driver(config: Config, spec: str, say: Say) -> Driver:
         raise Refused("The reference teacher only drives tasks: use it with `assistant collect`.")
     if spec != "student":
         # Opening a local model reads gigabytes; the prompt stays alive meanwhile.
-        opened = await asyncio.to_thread(_open, config, spec)
+        opened = await asyncio.to_thread(open_named, config, spec)
         if isinstance(opened, LlamaModel):
             _settle(opened, config, say)
         return Fixed(opened)
@@ -122,7 +122,7 @@ async def open_driver(config: Config, spec: str, say: Say) -> Driver:
     return Student(model, registry, version)
 
 
-def _open(config: Config, spec: str) -> OpenModel:
+def open_named(config: Config, spec: str) -> OpenModel:
     """Open a model by its name: a version of the student, a file of the library, or any other.
 
     Raises:
@@ -162,5 +162,5 @@ def teacher_of(config: Config, spec: str) -> Callable[[Task], Model]:
         return reference_teacher
     if spec == "student":
         raise Refused("The student cannot teach itself: name another model with --teacher.")
-    model = _open(config, spec)
+    model = open_named(config, spec)
     return lambda task: model

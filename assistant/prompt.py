@@ -19,15 +19,20 @@ from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.utils import get_cwidth
+
+from assistant.reflow import ReflowingOutput
 
 TAIL_ROWS = 8
 """Most rows of an unfinished line that are shown."""
 
 CALM = 0.7
 """Seconds: a key that follows this fast on typing was meant for the text, not for a question."""
+
+
+_MOMENT = 0.01
+"""Seconds: clocks are not exact."""
 
 
 class _History(FileHistory):
@@ -70,7 +75,7 @@ class Prompt:
         """`tail` and `status` are asked at every repaint; their text must be neutral."""
         history.parent.mkdir(parents=True, exist_ok=True)
         # No cursor position requests: terminals without them would show a warning.
-        output = Vt100_Output(sys.stdout, _size, os.environ.get("TERM"), enable_cpr=False)
+        output = ReflowingOutput(sys.stdout, _size, os.environ.get("TERM"), enable_cpr=False)
         self._tail, self._status = tail, status
         self._question: _Question | None = None
         self._typed = 0.0
@@ -85,6 +90,7 @@ class Prompt:
             erase_when_done=True,
             output=output,
         )
+        self._session.app.after_render += output.note
         self._session.default_buffer.on_text_insert += self._note_typing
         self.alarm: Callable[[], str] = lambda: ""
         """Asked at every repaint; shown in red above the rest while it is not empty."""
@@ -141,15 +147,18 @@ class Prompt:
     ) -> tuple[str, str]:
         """Ask a question that one of `keys` answers; what was being typed is kept.
 
-        A key in `more` asks for a line of text as well. Returns the key and that line.
+        It is shown once its keys count. A key in `more` asks for a line of text as well. Returns
+        the key and that line.
         """
         buffer = self._session.default_buffer
         kept, now = buffer.document, time.monotonic()
         buffer.reset()
         opens = now + CALM if now - self._typed < CALM else now
-        answer: asyncio.Future[tuple[str, str]] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[tuple[str, str]] = loop.create_future()
         self._question = _Question(text, keys, more or {}, answer, opens)
         self.redraw()
+        loop.call_later(opens - now + _MOMENT, self.redraw)
         try:
             return await answer
         finally:
@@ -171,7 +180,8 @@ class Prompt:
         alarm = _wrapped(self.alarm(), rows.columns - 1)[:1]
         shown += [("bold fg:ansired", row + "\n") for row in alarm]
         if self._question:
-            return [*shown, ("bold", self._question.text + " ")]
+            counts = time.monotonic() >= self._question.opens
+            return [*shown, ("bold", self._question.text + " " if counts else "… ")]
         status = _wrapped(self._status(), rows.columns - 1)[:1]
         return [*shown, *(("fg:ansibrightblack", row + "\n") for row in status), ("bold", "> ")]
 

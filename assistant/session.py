@@ -143,26 +143,27 @@ class Session:
         """Leave the next turn to the teacher, or to `spec` from now on; its name.
 
         Raises:
-            Refused: there is no teacher, or it cannot take over.
+            Refused: there is no teacher, or it cannot take over; all stays as it was.
         """
-        old = self.escalation
+        old, config = self.escalation, self.config
         if spec:
-            named = replace(self.config.escalation, teacher=spec)
-            config = replace(self.config, escalation=named)
+            config = replace(config, escalation=replace(config.escalation, teacher=spec))
             budget = old.budget if old else None
-            self.escalation, self.config = (
-                escalation(config, self.agent.context.ask, budget),
-                config,
-            )
-            if old:
-                await old.close()
-        if not self.escalation:
+            new = escalation(config, self.agent.context.ask, budget)
+        else:
+            new = old
+        if not new:
             raise Refused(
                 "There is no teacher: write /escalate MODEL, e.g. /escalate claude, or set "
                 "escalation.teacher."
             )
-        self.escalation.by_hand = True
-        return self.escalation.teacher
+        # Opened now, so that a key that is missing is told before anybody counts on it.
+        await new.model()
+        if old and old is not new:
+            await old.close()
+        self.escalation, self.config = new, config
+        new.by_hand = True
+        return new.teacher
 
     async def restart(self) -> None:
         """Begin a new conversation with the next turn; the old one is kept on disk."""
@@ -222,7 +223,9 @@ def _context(ground: Ground, ask: Ask, past: tuple[Step, ...]) -> Context:
 
 def _recap(past: tuple[Step, ...]) -> str:
     """Where a conversation that goes on stood."""
-    asked = [step.message["content"] for step in past if step.message["role"] == "user"]
+    # What was left out is told to the model in the user's name, too.
+    said = (step.message for step in past if "kept_from" not in step.message)
+    asked = [message["content"] for message in said if message["role"] == "user"]
     if not asked:
         return "There is no earlier conversation in this folder; this is a new one."
     last = " ".join(asked[-1].split())

@@ -17,6 +17,7 @@ from sandbox.refused import Refused
 KEYS = """\
 Enter sends · Alt-Enter starts a new line · Tab completes commands and paths
 Ctrl-C stops the turn · Ctrl-D leaves · what you type during a turn is sent after it
+A text may name pictures, which the model is shown: what is wrong in @shot.png?
 """
 
 

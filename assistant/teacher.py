@@ -3,9 +3,11 @@
 import asyncio
 
 from agent.limits import Budget
-from agent.models.open import OpenModel, open_model
+from agent.models.open import OpenModel
 from agent.router import Escalation
 from assistant.config import Config
+from assistant.driver import open_named
+from assistant.models.known import kind
 from sandbox.refused import Refused
 from tools.tool import Ask
 
@@ -29,9 +31,11 @@ def escalation(config: Config, ask: Ask, budget: Budget | None = None) -> Escala
             f"{terms.teacher} cannot take over from the student: name another model, "
             "e.g. --teacher claude."
         )
+    # A slip of the pen is told now, and not when the student is stuck.
+    kind(config, terms.teacher)
 
     async def opened() -> OpenModel:
         # A local one reads gigabytes; the prompt stays alive meanwhile.
-        return await asyncio.to_thread(open_model, terms.teacher, config.models)
+        return await asyncio.to_thread(open_named, config, terms.teacher)
 
     return Escalation(terms.teacher, opened, terms.when, budget or Budget(terms.cost), ask)

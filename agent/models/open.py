@@ -97,7 +97,11 @@ def _behind(spec: str, endpoint: Endpoint, settings: ModelSettings) -> OpenAIMod
 def _key(spec: str, variable: str) -> str:
     found = key(variable) if variable else ""
     if variable and not found:
-        raise Refused(f"There is no key for {spec}: set the environment variable {variable}.")
+        provider = spec.partition(":")[0]
+        raise Refused(
+            f"There is no key for {spec}: set the environment variable {variable}, or run "
+            f"`assistant models key {provider}`."
+        )
     return found
 
 

@@ -120,7 +120,9 @@ async def test_a_question_takes_its_keys_alone_and_keeps_what_was_typed(tmp_path
         assert made.entered == ["half a sentence"]
 
 
-async def test_a_key_typed_in_the_flow_of_a_text_is_no_answer(tmp_path: Path) -> None:
+async def test_a_key_typed_in_the_flow_of_a_text_is_no_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     async with bench(tmp_path) as made:
         made.keys.send_text("wh")
         await made.until(lambda: made.prompt.text == "wh")
@@ -129,7 +131,13 @@ async def test_a_key_typed_in_the_flow_of_a_text_is_no_answer(tmp_path: Path) ->
         made.keys.send_text("y")
         await asyncio.sleep(0.1)
         assert not asked.done()
-        await asyncio.sleep(CALM)
+        # Nobody can read what cannot be answered yet.
+        assert "delete" not in capsys.readouterr().out
+        seen = ""
+        async with asyncio.timeout(60):
+            while "delete everything?" not in seen:
+                await asyncio.sleep(0.01)
+                seen += capsys.readouterr().out
         made.keys.send_text("n")
         assert await asked == ("n", "")
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from agent.store import Store
-from assistant.prompt import CALM
 from assistant.student import make
 from tests.assistant.terminal import Terminal, served
 from tests.servers.model_server import Fault, ModelServer, Reply
@@ -99,7 +98,6 @@ def test_no_takes_a_reason_and_always_asks_no_more(project: Path, tmp_path: Path
         terminal.types("more\r")
         terminal.sees("$ echo third")
         terminal.sees("y yes")
-        time.sleep(CALM)  # What is typed sooner was meant for the line.
         terminal.types("y")
         terminal.sees("Bye.")
         assert terminal.leaves() == 0
@@ -121,8 +119,8 @@ def test_interrupting_a_turn_keeps_the_session(project: Path, tmp_path: Path) ->
         terminal.types("still there?\r")
         terminal.sees("Here again.")
         said = [message["content"] for message in server.requests[1]["messages"]]
-        assert said[-1] == "still there?"
-        assert said.count("think") == 1
+        # Both in one message: many chat templates refuse two of the user in a row.
+        assert said[1:] == ["think\n\nstill there?"]
         assert terminal.leaves() == 0
 
 
@@ -162,6 +160,7 @@ def test_a_chat_is_made_shorter_by_hand_and_goes_on_so(project: Path, tmp_path: 
         terminal.sees(" tokens instead of ")
         assert terminal.leaves() == 0
         terminal = Terminal(project, tmp_path, *start, "--continue", **served(server.url))
+        terminal.sees("You last asked: fix it\r")
         terminal.types("and now?\r")
         terminal.sees("Fixed: add() adds now.")
         assert terminal.leaves() == 0
@@ -231,12 +230,13 @@ def test_a_teacher_takes_over_after_a_yes_and_by_hand(project: Path, tmp_path: P
         terminal = Terminal(project, tmp_path, *arguments, *free, **served(server.url))
         terminal.types("what is wrong?\r")
         terminal.sees("openai:test asked for the same 2 times running. May there:big take over")
-        terminal.sees("1 yes")
-        time.sleep(CALM)
+        terminal.sees("1-2 or o")
         terminal.types("1")
         terminal.sees("there:big takes over until the end of the turn")
         terminal.sees("openai:test → there:big")
         terminal.sees("It subtracts.")
+        terminal.types("/escalate claude\r")
+        terminal.sees("There is no key for anthropic:")
         terminal.types("/escalate\r")
         terminal.sees("there:big drives the next turn")
         terminal.types("really?\r")

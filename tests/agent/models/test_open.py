@@ -83,8 +83,8 @@ async def test_the_protocol_is_the_one_of_the_address(
         ("xyz", r"no model 'xyz': use claude, .*local:PATH\.$"),
         ("nowhere:x", r"no provider 'nowhere' for 'nowhere:x': use claude, .*mine:…"),
         ("anthropic:", "no model 'anthropic:'"),
-        ("gpt", r"no key for openai:.*OPENAI_API_KEY\.$"),
-        ("mine:x", r"no key for mine:x: set the environment variable SPARE_KEY\.$"),
+        ("gpt", r"no key for openai:.*OPENAI_API_KEY, or run `assistant models key openai`"),
+        ("mine:x", r"no key for mine:x: set the environment variable SPARE_KEY, .*key mine`\.$"),
         ("local:/no/such.gguf", "There is no file /no/such.gguf"),
     ],
 )
