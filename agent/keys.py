@@ -28,21 +28,21 @@ def key(variable: str) -> Key:
         Refused: it holds what no header of a request may hold.
     """
     found = os.environ.get(variable, "").strip() or _kept(variable)
-    if not (found.isascii() and found.isprintable()) or " " in found:
-        raise Refused(f"The key in {variable} holds spaces or odd characters: set it again.")
-    return Key(found)
+    return _sound(found, variable)
 
 
 def keep(variable: str, value: str) -> None:
     """Put a key into the keyring.
 
     Raises:
-        Refused: there is no keyring that can be used, or it did not take the key.
+        Refused: it is no key, there is no keyring that can be used, or it did not take the key.
     """
+    value = _sound(value.strip(), variable)
     try:
         keyring = _keyring()
-        keyring.set_password(SERVICE, variable, value.strip())
-        taken = keyring.get_password(SERVICE, variable) == value.strip()
+        # As a plain text: not every keyring takes more than that.
+        keyring.set_password(SERVICE, variable, str(value))
+        taken = keyring.get_password(SERVICE, variable) == value
     except Exception as error:
         raise _unusable(variable, error) from error
     if not taken:
@@ -65,6 +65,12 @@ def forget(variable: str) -> bool:
     return True
 
 
+def _sound(found: str, variable: str) -> Key:
+    if not (found.isascii() and found.isprintable()) or " " in found:
+        raise Refused(f"The key in {variable} holds spaces or odd characters: set it again.")
+    return Key(found)
+
+
 def _kept(variable: str) -> str:
     try:
         return (_keyring().get_password(SERVICE, variable) or "").strip()
@@ -80,7 +86,8 @@ def _keyring() -> ModuleType:
 
 def _unusable(variable: str, error: Exception) -> Refused:
     reason = "the package keyring is not installed" if isinstance(error, ImportError) else ""
-    reason = reason or f"{type(error).__name__}"
+    name = type(error).__name__
+    reason = reason or ("none runs here" if name == "NoKeyringError" else name)
     return Refused(
         f"No keyring can be used here ({reason}): set the environment variable {variable} instead."
     )

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
+from assistant.untrusted import neutral
 from sandbox.refused import Refused
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except Refused as refusal:
-        sys.stderr.write(f"assistant: {refusal}\n")
+        # It may repeat names that strangers gave, as of files on the hub.
+        sys.stderr.write(f"assistant: {neutral(str(refusal))}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("\n")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from agent.keys import key
 from assistant.config import Config
 from assistant.student import PARTS
 from assistant.terms import NAMES
@@ -25,7 +26,7 @@ State = Literal["ok", "missing", "broken"]
 
 TRAINING = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")
 WEB = ("trafilatura", "ddgs")
-KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY")
+KEYS = {"ANTHROPIC_API_KEY": "anthropic", "OPENAI_API_KEY": "openai"}
 ROOM = 2.0
 """Gigabytes below which there is too little for a training run."""
 
@@ -144,9 +145,15 @@ def _student(config: Config) -> Finding:
 
 def _key(name: str) -> Finding:
     """Whether it is there; never what it is."""
-    if os.environ.get(name):
-        return Finding(name, "ok", "is set")
-    return Finding(name, "missing", "is not set", f"export {name}=… to use it", needed=False)
+    try:
+        found = key(name)
+    except Refused as refusal:
+        return Finding(name, "broken", str(refusal), f"export {name}=…", needed=False)
+    if not found:
+        mend = f"export {name}=…, or assistant models key {KEYS[name]}"
+        return Finding(name, "missing", "is not set", mend, needed=False)
+    place = "is set" if os.environ.get(name, "").strip() else "is in the keyring"
+    return Finding(name, "ok", place)
 
 
 def _home(home: Path) -> Finding:

@@ -4,6 +4,7 @@ _WORDS = {
     "length": "the answer grew too long and was cut",
     "refusal": "the model refused to go on",
     "limit: context": "the conversation fills the model's window; /new begins another one",
+    "limit: cost, no price known": "no price is known for the model, so limits.cost cannot be held",
     "limit: repeated calls": "the model asked for the same again and again",
     "limit: unreadable calls": "the model's tool calls could not be read",
 }

@@ -3,18 +3,20 @@
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from agent.episode import Episode
 from agent.limiter import Limiter, Throttled
 from agent.limits import Budget, Budgeted, EpisodeLimits
-from agent.model import Model
+from agent.message import Message
+from agent.model import Event, Model, Retry
 from agent.store import Store
 from agent.task import Task
 from distillation.lock import alone
 from distillation.rollout import Rollout, rollout
 from sandbox.refused import Refused
+from tools.schema import ToolSchema
 
 BUSY = "Another `assistant collect` is under way in this home: wait for it, or stop it."
 ERRORS_IN_A_ROW = 5
@@ -39,6 +41,8 @@ class Progress:
     """The episode that just ended."""
     stopped: str = ""
     """Why the run ended early."""
+    pause: str = ""
+    """Why a request is made again, and when; of the newest one that just failed."""
 
     @property
     def done(self) -> int:
@@ -100,7 +104,8 @@ class Collection:
                 provider = model.name.partition(":")[0]
                 # Money is looked at when a place is free, and not while others still spend.
                 paid = Budgeted(model, self._budget)
-                todo.append((task, Throttled(paid, limiters[provider])))
+                held = Throttled(paid, limiters[provider])
+                todo.append((task, _Heard(held, self._paused)))
         return iter(todo)
 
     async def _work(self, todo: Iterator[tuple[Task, Model]]) -> None:
@@ -130,9 +135,29 @@ class Collection:
                 )
         self.tell(self._progress(episode))
 
+    def _paused(self, retry: Retry) -> None:
+        self.tell(replace(self._progress(), pause=retry.text))
+
     def _progress(self, last: Episode | None = None) -> Progress:
         rate = self._fresh / max(time.monotonic() - self._began, 1e-9)
         return Progress(
             *(len(self.tasks), dict(self._outcomes), self._errors),
             *(self._budget.spent, rate, last, self._stopped),
         )
+
+
+class _Heard:
+    """A model whose pauses are told of; all else of an answer is nobody's concern here."""
+
+    def __init__(self, model: Model, tell: Callable[[Retry], None]) -> None:
+        self.name = model.name
+        self.inner = model
+        self._tell = tell
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema]
+    ) -> AsyncIterator[Event]:
+        async for event in self.inner.stream(messages, tools):
+            if isinstance(event, Retry):
+                self._tell(event)
+            yield event

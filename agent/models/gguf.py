@@ -5,7 +5,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 
 from sandbox.refused import Refused
@@ -14,6 +14,8 @@ _SCALARS = dict(enumerate("BbHhIif?")) | {10: "Q", 11: "q", 12: "d"}
 """GGUF's types of values, as `struct` knows them; 8 is a text, 9 an array."""
 _TEXT, _ARRAY = 8, 9
 _ADAPTER = "adapter"
+_DIMENSIONS = 4
+"""That a tensor of ggml has at most."""
 
 # Of llama.cpp's enumeration `llama_ftype`.
 _QUANTISATIONS = {
@@ -80,7 +82,8 @@ class GgufHeader:
     def number(self, key: str) -> int:
         """A number that belongs to the architecture, such as `block_count`; 0 where it is not."""
         value = self.values.get(f"{self.architecture}.{key}", 0)
-        return int(value) if isinstance(value, int | float) else 0
+        # A file may hold infinity, or less than nothing.
+        return max(int(value), 0) if isinstance(value, int | float) and isfinite(value) else 0
 
     @property
     def architecture(self) -> str:
@@ -183,7 +186,9 @@ class _Reader:
     def _tensor(self) -> tuple[int, int, int]:
         """Offset, bytes and numbers of the next tensor."""
         self._skip_text()
-        shape = [int(self._scalar("Q")) for _ in range(int(self._scalar("I")))]
+        if (dimensions := int(self._scalar("I"))) > _DIMENSIONS:
+            raise ValueError(f"a tensor has {dimensions} dimensions")
+        shape = [int(self._scalar("Q")) for _ in range(dimensions)]
         kind, offset, count = int(self._scalar("I")), int(self._scalar("Q")), prod(shape)
         block, size = _BLOCKS.get(kind, (1, 0))
         return offset, count // block * size, count

@@ -5,7 +5,7 @@ examples:
   assistant -p "why does test_parse fail?"  answer once and leave
   git diff | assistant -p "review this"     standard input follows the question, or is it
   assistant -p "what is wrong in @shot.png?"  a picture goes with the question
-  assistant --model openai:gpt-5 --mode edits
+  assistant --model gpt --mode edits        any model that `assistant models` lists
   assistant --allow docs.python.org --allow '*.pypi.org'
                                             let commands and web_fetch reach these, and nothing else
   assistant --teacher claude                let claude take over where the student is stuck
@@ -36,7 +36,9 @@ def arguments(parser: ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("-p", "--print", metavar="TEXT", help="answer TEXT and leave")
     parser.add_argument("--json", action="store_true", help="answer as one JSON object")
-    parser.add_argument("--model", help="student, claude, gpt, PROVIDER:NAME or local:FILE.gguf")
+    parser.add_argument(
+        "--model", help="student, claude, gpt, PROVIDER:NAME, local:FILE.gguf, or what was pulled"
+    )
     parser.add_argument(
         "--mode",
         choices=get_args(Mode),

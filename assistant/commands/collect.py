@@ -67,7 +67,8 @@ async def _collect(options: Namespace, config: Config) -> int:
 def _news(progress: Progress) -> str:
     eta = "" if progress.eta is None else f" · {progress.eta:.0f} s to go"
     cost = f" · ${progress.cost:.2f}" if progress.cost else ""
-    return f"{progress.done}/{progress.total} tasks{_counts(progress)}{cost}{eta}"
+    pause = f" · {progress.pause}" if progress.pause else ""
+    return f"{progress.done}/{progress.total} tasks{_counts(progress)}{cost}{eta}{pause}"
 
 
 def _counts(progress: Progress) -> str:

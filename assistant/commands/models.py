@@ -25,13 +25,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from agent.keys import forget, keep
+from agent.keys import forget, keep, key
+from agent.models.names import full
 from assistant.config import Config, load
 from assistant.models.cloud import KEYS
 from assistant.models.default import set_default
 from assistant.models.facts import facts
 from assistant.models.known import kind
-from assistant.models.library import GgufFile, Library
+from assistant.models.library import GgufFile, Library, chat_header
 from assistant.models.listing import Listing
 from assistant.models.pull import add, agree, pull
 from assistant.models.table import size
@@ -87,13 +88,19 @@ def _show(options: Namespace, config: Config) -> None:
         return
     style, width = Style.of(sys.stdout), max(map(len, found))
     for label, value in found.items():
-        sys.stdout.write(f"{style(label.ljust(width), 'dim')}  {neutral(value)}\n")
+        line = neutral(value).replace("\n", " ")
+        sys.stdout.write(f"{style(label.ljust(width), 'dim')}  {line}\n")
 
 
 def _use(options: Namespace, config: Config) -> None:
     name, what = options.model, kind(config, options.model)
     if what == "preset":
         raise Refused(f"'{name}' is not here yet: `assistant models pull {name}` fetches it.")
+    if what == "path":
+        path = Path(name.partition(":")[2]).expanduser().absolute()
+        chat_header(path)
+        # The next chat may open in another folder.
+        name = f"local:{path}"
     if what == "version":
         Registry(config.home).promote(name)
         sys.stdout.write(f"The student is now version {name}.\n")
@@ -101,6 +108,7 @@ def _use(options: Namespace, config: Config) -> None:
     if config.chat.model != name:
         set_default(config.home, name)
         sys.stdout.write(f"The chat opens with {name} from now on.\n")
+        _tell_of_key(config, name)
         if (set_elsewhere := load().chat.model) != name:
             sys.stderr.write(
                 f"But ASSISTANT_CHAT__MODEL says {neutral(set_elsewhere)}: unset it.\n"
@@ -109,17 +117,24 @@ def _use(options: Namespace, config: Config) -> None:
         sys.stdout.write(f"The chat opens with {name} already.\n")
 
 
+def _tell_of_key(config: Config, name: str) -> None:
+    """Say at once what would otherwise be said when the chat opens."""
+    provider = full(name).partition(":")[0]
+    if provider not in KEYS:
+        return
+    variable = config.models.api_key_env or KEYS[provider]
+    if not key(variable):
+        sys.stderr.write(
+            f"It needs a key: set {variable}, or run `assistant models key {provider}`.\n"
+        )
+
+
 def _rollback(options: Namespace, config: Config) -> None:
     sys.stdout.write(f"The student is version {Registry(config.home).rollback().id} again.\n")
 
 
 def _pull(options: Namespace, config: Config) -> None:
-    try:
-        entry = pull(config, options.model, options.name, yes=options.yes)
-    except KeyboardInterrupt:
-        sys.stderr.write("\nWhat came is kept: the same command goes on where it stopped.")
-        raise
-    _here(entry, options)
+    _here(pull(config, options.model, options.name, yes=options.yes), options)
 
 
 def _add(options: Namespace, config: Config) -> None:
@@ -138,6 +153,9 @@ def _here(entry: GgufFile, options: Namespace) -> None:
 
 def _remove(options: Namespace, config: Config) -> None:
     name, what = options.model, kind(config, options.model)
+    if any(version.id == name for version in Registry(config.home).list()):
+        # The first version is called `student`, as whatever version is active is.
+        what = "version"
     if what not in ("file", "version"):
         raise Refused(f"'{name}' is nothing that takes space here: there is nothing to remove.")
     if name == config.chat.model:
@@ -152,7 +170,9 @@ def _remove(options: Namespace, config: Config) -> None:
 def _key(options: Namespace, config: Config) -> None:
     provider = options.model
     named = {name: each.api_key_env for name, each in config.models.endpoints.items()}
-    variable = (KEYS | named).get(provider)
+    # Those of the settings are the ones that are looked for.
+    own = {name: config.models.api_key_env or variable for name, variable in KEYS.items()}
+    variable = (own | named).get(provider)
     if not variable:
         raise Refused(f"'{provider}' has no key: use {', '.join(KEYS)} or an endpoint with one.")
     if options.delete:
@@ -170,7 +190,11 @@ def _key(options: Namespace, config: Config) -> None:
 def _secret(question: str) -> str:
     """From the keyboard without an echo, or from a pipe; never from the command line."""
     if sys.stdin and sys.stdin.isatty():
-        return getpass.getpass(question).strip()
+        try:
+            return getpass.getpass(question).strip()
+        except EOFError:
+            sys.stderr.write("\n")
+            return ""
     return sys.stdin.readline().strip() if sys.stdin else ""
 
 

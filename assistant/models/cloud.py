@@ -8,6 +8,7 @@ from agent.model import Usage
 from agent.models.names import aliases
 from agent.models.settings import ModelSettings
 from agent.prices import cost
+from sandbox.refused import Refused
 
 KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
 
@@ -37,11 +38,13 @@ def paid(settings: ModelSettings) -> list[Paid]:
 
 def key_state(variable: str) -> str:
     """Where a key is, or how it is set; never what it is."""
-    if os.environ.get(variable, "").strip():
-        return f"{variable} is set"
-    if key_of(variable):
-        return f"{variable} is in the keyring"
-    return f"no key: set {variable}"
+    try:
+        found = key_of(variable)
+    except Refused:
+        return f"the key in {variable} holds odd characters"
+    if not found:
+        return f"no key: set {variable}"
+    return f"{variable} is {'set' if os.environ.get(variable, '').strip() else 'in the keyring'}"
 
 
 def million(model: str) -> tuple[float | None, float | None]:

@@ -1,6 +1,7 @@
 """Which model the chat opens with: one line of `config.toml`; its other lines stay as they are."""
 
 import re
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ def set_default(home: Path, model: str) -> None:
     Raises:
         Refused: they are written in a way that cannot be changed by a line; nothing is changed.
     """
-    path = home / "config.toml"
+    # Some have their settings elsewhere, and a link to them here.
+    path = (home / "config.toml").resolve()
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     changed = _changed(text, f'model = "{model}"')
     before, after = _read(text), _read(changed)
@@ -26,6 +28,8 @@ def set_default(home: Path, model: str) -> None:
         raise Refused(f'Set it yourself in {path}: model = "{model}" in the section [chat].')
     part = path.with_name(f"{path.name}.part")
     part.write_text(changed, encoding="utf-8")
+    if path.exists():
+        shutil.copymode(path, part)
     part.replace(path)
 
 

@@ -3,6 +3,7 @@
 import http.client
 import json
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 
 from agent.keys import key as key_of
 from agent.models.settings import Endpoint
+from sandbox.refused import Refused
 
 PATIENCE = 0.7
 """Seconds that a server has; those on one's own machine need milliseconds."""
@@ -39,8 +41,9 @@ def ask(endpoints: Mapping[str, Endpoint], patience: float = PATIENCE) -> list[S
     threads = [threading.Thread(target=work, args=item, daemon=True) for item in endpoints.items()]
     for thread in threads:
         thread.start()
+    end = time.monotonic() + 2 * patience
     for thread in threads:
-        thread.join(2 * patience)
+        thread.join(max(end - time.monotonic(), 0))
     return list(found.values())
 
 
@@ -54,6 +57,8 @@ def _asked(name: str, endpoint: Endpoint, patience: float) -> Served:
         return Served(name, url, tuple(str(model["id"]) for model in listed))
     except TimeoutError:
         return Served(name, url, (), "silent")
+    except Refused:
+        return Served(name, url, (), f"the key in {endpoint.api_key_env} cannot be sent")
     except (OSError, http.client.HTTPException) as error:
         return Served(name, url, (), getattr(error, "strerror", None) or str(error))
     except (ValueError, LookupError, TypeError, AttributeError):

@@ -1,5 +1,6 @@
 """Everything that is known of one model, as pairs of a label and a value."""
 
+import importlib.util
 from pathlib import Path
 
 from agent.formats import format_of
@@ -88,7 +89,7 @@ def _gguf(config: Config, path: Path) -> Facts:
     count = f"{header.parameters / 1e6:,.1f} million parameters"
     parts = (header.quantisation, count, size(bytes))
     form = config.models.tool_format or (format_of(header.template) if header.template else "none")
-    return {
+    found = {
         "architecture": header.architecture or "not said",
         "size": ", ".join(part for part in parts if part),
         "context": f"{header.context:,} tokens trained, {tokens:,} used",
@@ -96,6 +97,18 @@ def _gguf(config: Config, path: Path) -> Facts:
         "licence": header.text("general.license") or "not said",
         "memory": size(needed(header, bytes, config.models.context)) + _free(),
     }
+    if note := _note(header.template):
+        found["note"] = note
+    return found
+
+
+def _note(template: str) -> str:
+    """What should be known of a chat template; empty where nothing can render one."""
+    if importlib.util.find_spec("jinja2") is None:
+        return ""
+    from agent.preserving import preserving  # noqa: PLC0415 - Jinja comes with the extra
+
+    return preserving(template).note
 
 
 def _free() -> str:

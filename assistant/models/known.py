@@ -38,9 +38,7 @@ def kind(config: Config, name: str) -> Kind:
         return "endpoint"
     if name in presets():
         return "preset"
-    close = meant(provider if colon else name, _all(config))
-    hint = f"did you mean '{close}'?" if close else "use claude, or see `assistant models`."
-    raise Refused(f"There is no model '{name}': {hint}")
+    raise Refused(f"There is no model '{name}': {_hint(config, provider if colon else name)}")
 
 
 def check_new(config: Config, name: str) -> None:
@@ -55,10 +53,20 @@ def check_new(config: Config, name: str) -> None:
         raise Refused(f"'{name}' stands for another model: choose another name with --name.")
 
 
+def _hint(config: Config, name: str) -> str:
+    """What was meant, or else where to look."""
+    places = ("anthropic", "openai", "local", *endpoints(config.models))
+    close = meant(name, (*_all(config), *places))
+    if not close:
+        return "use claude, or see `assistant models`."
+    if close not in places:
+        return f"did you mean '{close}'?"
+    return f"write {close}:PATH." if close == "local" else f"write {close}:MODEL."
+
+
 def _all(config: Config) -> Iterator[str]:
     yield from aliases()
     yield "student"
     yield from (entry.name for entry in Library(config.home).list())
     yield from (version.id for version in Registry(config.home).list())
     yield from presets()
-    yield from endpoints(config.models)

@@ -15,6 +15,7 @@ from assistant.models.memory import available
 from assistant.models.presets import presets
 from assistant.models.table import size
 from assistant.progress import Line
+from assistant.untrusted import neutral
 from sandbox.refused import Refused
 
 
@@ -61,6 +62,10 @@ def pull(config: Config, text: str, name: str, *, yes: bool) -> GgufFile:
         line = Line(sys.stderr)
         try:
             fetch(found, part, Rate(line, "fetching"), Rate(line, "checking"))
+        except KeyboardInterrupt:
+            line.end()
+            sys.stderr.write("What came is kept: the same command goes on where it stopped.")
+            raise
         finally:
             line.end()
         header = _whole(part)
@@ -149,7 +154,9 @@ def _shown(library: Library, found: Offer) -> str:
         "memory": f"about {size(1.25 * found.bytes + 3e8)}"
         + (f", {size(memory)} free" if memory is not None else ""),
     }
-    return "".join(f"{label:<9}{value}\n" for label, value in lines.items())
+    # The hub tells what whoever filled the repository wrote: one line each, whatever is in it.
+    rows = (neutral(f"{label:<9}{value}").replace("\n", " ") for label, value in lines.items())
+    return "".join(f"{row}\n" for row in rows)
 
 
 def _whole(part: Path) -> GgufHeader:

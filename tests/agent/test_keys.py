@@ -64,6 +64,9 @@ def test_a_key_is_kept_found_and_forgotten(
     monkeypatch.setenv(NAME, "sk-other")
     assert key(NAME) == "sk-other"
     monkeypatch.delenv(NAME)
+    with pytest.raises(Refused, match="holds spaces or odd characters"):
+        keep(NAME, "two words")
+    assert key(NAME) == SECRET
     assert forget(NAME)
     assert not forget(NAME)
     assert key(NAME) == ""

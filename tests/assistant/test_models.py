@@ -22,6 +22,7 @@ from assistant.progress import Line
 from assistant.style import Style
 from sandbox.refused import Refused
 from tests.assistant.terminal import COMMAND, clean_environment
+from tests.gguf_bytes import gguf
 from tests.servers import openai_server
 from tests.servers.model_server import ModelServer
 
@@ -92,6 +93,10 @@ def test_everything_is_listed(tmp_path: Path) -> None:
         (["remove", "claude"], ["nothing to remove"]),
         (["key", "nobody"], ["anthropic, openai"]),
         (["key", "openai"], ["No key was given"]),
+        (["show", "ollama"], ["write ollama:MODEL"]),
+        (["show", "opnai:gpt-5"], ["write openai:MODEL"]),
+        (["use", "local"], ["write local:PATH"]),
+        (["use", "local:nothing.gguf"], ["There is no file /"]),
     ],
 )
 def test_what_cannot_be_done_is_said(
@@ -108,6 +113,42 @@ def test_the_default_outlives_the_command_and_the_environment_is_told_of(tmp_pat
     done = run(tmp_path, "use", "gpt", ASSISTANT_CHAT__MODEL="claude")
     assert "says claude: unset it" in done.stderr
     assert tomllib.loads((tmp_path / "config.toml").read_text())["chat"]["model"] == "gpt"
+
+
+def test_a_file_is_the_default_wherever_the_next_chat_opens(tmp_path: Path) -> None:
+    (tmp_path / "m.gguf").write_bytes(gguf())
+    assert "from now on" in run(tmp_path, "use", "local:m.gguf").stdout
+    said = tomllib.loads((tmp_path / "config.toml").read_text())["chat"]["model"]
+    assert said == f"local:{tmp_path}/m.gguf"
+    shown = run(tmp_path, "show", said).stdout
+    # Its template has no turns, and puts nothing where the answer begins.
+    assert "note" in shown
+    assert "rewrites earlier messages" in shown
+
+
+def test_a_key_that_cannot_be_sent_is_said_and_no_accident(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(
+        '[models.endpoints.mine]\nbase_url = "http://127.0.0.1:9/v1"\napi_key_env = "MINE_KEY"\n'
+    )
+    done = run(tmp_path, MINE_KEY="two words", OPENAI_API_KEY="a b")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "the key in MINE_KEY cannot be sent" in done.stdout
+    assert "the key in OPENAI_API_KEY holds odd characters" in done.stdout
+    assert "needs a key" in run(tmp_path, "use", "claude").stderr
+    assert "needs a key" not in run(tmp_path, "use", "gpt", OPENAI_API_KEY="sk-1").stderr
+
+
+def test_settings_that_are_elsewhere_stay_there_and_private(tmp_path: Path) -> None:
+    real = tmp_path / "dotfiles.toml"
+    real.write_text("[chat]\n")
+    real.chmod(0o600)
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "config.toml").symlink_to(real)
+    set_default(home, "m")
+    assert (home / "config.toml").is_symlink()
+    assert real.read_text() == '[chat]\nmodel = "m"\n'
+    assert real.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ def hub() -> Iterator[HubServer]:
         "o/gated": Repo(FILES, gated=True, token="hf_right"),
         "o/huge": Repo(FILES, size=10**15),
         "o/broken": Repo(FILES, status=500),
+        "o/evil": Repo({"../\x1b[2J/../m.gguf": MODEL}, licence="mit\x1b]0;x\x07\nsize     1 kB"),
         "o/parts": Repo({"m-00001-of-00002.gguf": b"", "m-00002-of-00002.gguf": b""}),
     }
     with HubServer(repos) as server:
@@ -120,6 +121,18 @@ def test_a_gated_model_wants_a_token_that_the_cdn_never_sees(
     done = run(tmp_path, hub.url, "pull", "o/gated", "--yes", token="hf_right")
     assert done.returncode == 0, done.stderr
     assert hub.leaked == []
+
+
+def test_what_strangers_wrote_on_the_hub_steers_nothing(tmp_path: Path, hub: HubServer) -> None:
+    asked = run(tmp_path, hub.url, "pull", "o/evil")
+    refused(asked, "Fetch it as 'm'?")
+    assert "\x1b" not in asked.stderr
+    assert "\x07" not in asked.stderr
+    assert len(asked.stderr.splitlines()) == 5
+    none = run(tmp_path, hub.url, "pull", "o/evil:nothing")
+    refused(none, "no GGUF file 'nothing'")
+    assert "\x1b" not in none.stderr
+    assert not list(tmp_path.rglob("m.gguf"))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from agent.message import Message
-from agent.model import Event, ModelError, Stop, Text, Usage
+from agent.model import Event, ModelError, Retry, Stop, Text, Usage
 from agent.store import Store
 from agent.task import Task
 from distillation.collect import Collection, Progress
@@ -167,6 +167,30 @@ async def test_two_collections_at_once_are_refused(tmp_path: Path) -> None:
         with pytest.raises(Refused, match="under way"):
             await Collection(tasks, reference_teacher, store).run()
     assert (await Collection(tasks, reference_teacher, store).run()).outcomes == {"pass": 1}
+    store.close()
+
+
+class Busy:
+    """A teacher that has to be asked twice."""
+
+    name = "busy"
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema]
+    ) -> AsyncIterator[Event]:
+        yield Retry("rate limited, again in 0 s", 0.0, overloaded=True)
+        yield Text("I give up.")
+        yield Stop("end")
+
+
+async def test_why_nothing_goes_on_is_told(tmp_path: Path) -> None:
+    tasks, told = write_tasks(tmp_path / "t.jsonl", 1), list[Progress]()
+    store = Store(tmp_path / "e.sqlite")
+    await Collection(tasks, lambda task: Busy(), store, tell=told.append).run()
+    assert [(progress.pause, progress.done) for progress in told] == [
+        ("rate limited, again in 0 s", 0),
+        ("", 1),
+    ]
     store.close()
 
 

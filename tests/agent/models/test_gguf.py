@@ -1,5 +1,6 @@
 """Headers of GGUF files, whole, cut and mangled."""
 
+import struct
 from contextlib import suppress
 from pathlib import Path
 
@@ -71,3 +72,16 @@ def test_what_is_no_model(place: Path, data: bytes, words: str) -> None:
 def test_an_adapter_is_told_apart(place: Path) -> None:
     place.write_bytes(gguf({**QWEN, "general.type": "adapter"}))
     assert GgufHeader.read(place).is_adapter
+
+
+def test_numbers_that_make_no_sense_count_nothing(place: Path) -> None:
+    name = b"qwen2.context_length"
+    whole = gguf()
+    at = whole.index(name) + len(name)
+    # As a floating-point number that is infinite.
+    place.write_bytes(whole[:at] + struct.pack("<If", 6, float("inf")) + whole[at + 8 :])
+    assert GgufHeader.read(place).context == 0
+    at = whole.index(b"\1\0\0\0\0\0\0\0t") + 9
+    place.write_bytes(whole[:at] + struct.pack("<I", 5) + whole[at + 4 :])
+    with pytest.raises(Refused, match="a tensor has 5 dimensions"):
+        GgufHeader.read(place)
