@@ -116,7 +116,7 @@ def test_usage_adds_up_and_an_unreadable_call_is_told() -> None:
         Usage(10, 2, cost=0.5), Malformed("{", "no JSON"), Usage(20, 3, cost=0.5)
     )
     assert renderer.usage == Usage(30, 5, cost=1.0)
-    assert "cannot be read" in text
+    assert "not well-formed; asking again" in text
 
 
 def test_the_last_usage_is_that_of_one_request_in_however_many_pieces() -> None:
