@@ -212,7 +212,7 @@ def share(used: Sequence[Usage]) -> float:
 PROVIDERS: dict[str, tuple[Callable[[], Events], Callable[[str], Any]]] = {
     "Claude": (
         lambda: anthropic_cache.caching(anthropic_cache.PromptCache()),
-        lambda url: AnthropicModel("claude-x", "k", ModelSettings(base_url=url)),
+        lambda url: AnthropicModel("claude-x", "k", ModelSettings(), Endpoint(url)),
     ),
     "GPT, Responses": (
         lambda: openai_cache.caching(openai_cache.PrefixCache()),

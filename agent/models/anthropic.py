@@ -12,7 +12,7 @@ from agent.models.anthropic_request import request
 from agent.models.anthropic_thinking import Prefix, effort
 from agent.models.encoded import dumps
 from agent.models.meter import Meter, affordable
-from agent.models.settings import ModelSettings
+from agent.models.settings import Endpoint, ModelSettings
 from agent.models.transport import options
 from agent.models.wire import Service, comes_whole, timely, within
 from agent.prices import cost, window
@@ -27,6 +27,9 @@ _PAUSES = 20
 """How often a paused answer may go on; one that pauses more often ends there."""
 
 
+ANTHROPIC = Endpoint("https://api.anthropic.com", "ANTHROPIC_API_KEY")
+
+
 class AnthropicModel:
     """One of Anthropic's models. Serves any number of conversations at a time.
 
@@ -34,16 +37,18 @@ class AnthropicModel:
     answer be required to be a call: models that think refuse that.
     """
 
-    def __init__(self, model: str, key: str, settings: ModelSettings) -> None:
+    def __init__(
+        self, model: str, key: str, settings: ModelSettings, endpoint: Endpoint = ANTHROPIC
+    ) -> None:
         """`key` is the API key itself; it goes into requests and nowhere else."""
         self.name = f"anthropic:{model}"
         self._model = model
         self._settings = settings
         self._service = Service(
             name=self.name,
-            address=settings.base_url or "api.anthropic.com",
+            address=endpoint.base_url,
             key=key,
-            key_env=settings.api_key_env or "ANTHROPIC_API_KEY",
+            key_env=endpoint.api_key_env,
             settings=settings,
         )
         self._client: AsyncAnthropic | None = None
@@ -192,7 +197,7 @@ class AnthropicModel:
         if not self._client:
             self._client = AsyncAnthropic(
                 api_key=self._service.key,
-                base_url=self._settings.base_url,
+                base_url=self._service.address,
                 **options(self._settings),
             )
         return self._client

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from agent.message import Message
 from agent.model import ModelError, Reply, answer
+from agent.models.anthropic import ANTHROPIC
 from agent.models.anthropic_answer import AnthropicAnswer
 from agent.models.anthropic_request import request
 from agent.models.anthropic_thinking import Prefix, effort
 from agent.models.encoded import dumps
 from agent.models.retry import retry
 from agent.models.scripted import ScriptedModel
-from agent.models.settings import ModelSettings
+from agent.models.settings import Endpoint, ModelSettings
 from agent.models.transport import options
 from agent.models.wire import Cut, Service
 
@@ -56,19 +57,24 @@ class AnthropicBatches:
     """
 
     def __init__(
-        self, model: str, key: str, settings: ModelSettings, manifest: Path, pause: float = 0.0
+        self,
+        model: str,
+        key: str,
+        settings: ModelSettings,
+        manifest: Path,
+        endpoint: Endpoint = ANTHROPIC,
     ) -> None:
-        """`key` is the API key itself. `pause`: seconds between two looks; 0 for the usual."""
+        """`key` is the API key itself."""
         self.name = f"anthropic:{model}"
         self._model = model
         self._settings = settings
         self._manifest = manifest
-        self._pauses = (pause, pause) if pause else _PAUSES
+        self.pauses = _PAUSES
         self._service = Service(
             name=self.name,
-            address=settings.base_url or "api.anthropic.com",
+            address=endpoint.base_url,
             key=key,
-            key_env=settings.api_key_env or "ANTHROPIC_API_KEY",
+            key_env=endpoint.api_key_env,
             settings=settings,
         )
         self._client: AsyncAnthropic | None = None
@@ -143,7 +149,7 @@ class AnthropicBatches:
                 return
 
     async def _wait(self, batch: str) -> "MessageBatch":
-        pause, most = self._pauses
+        pause, most = self.pauses
         while True:
             state = await self._connected().messages.batches.retrieve(batch)
             if state.processing_status == "ended":
@@ -195,7 +201,7 @@ class AnthropicBatches:
         if not self._client:
             client = AsyncAnthropic(
                 api_key=self._service.key,
-                base_url=self._settings.base_url,
+                base_url=self._service.address,
                 **options(self._settings),
             )
             # To look at a batch once more costs nothing and changes nothing.

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from agent.keys import key
 from agent.model import Model
-from agent.models.anthropic import AnthropicModel
+from agent.models.anthropic import ANTHROPIC, AnthropicModel
 from agent.models.llama import LlamaModel
 from agent.models.names import aliases, full, local_endpoints, meant
 from agent.models.openai import OPENAI, OpenAIModel, is_openai
@@ -18,6 +18,8 @@ from agent.models.reexports import lazily
 from agent.models.responses import ResponsesModel
 from agent.models.settings import Endpoint, ModelSettings
 from sandbox.refused import Refused
+
+PROVIDERS = {"anthropic": ANTHROPIC, "openai": OPENAI}
 
 
 class OpenModel(Model, Protocol):
@@ -53,11 +55,10 @@ def open_model(
     if not model:
         raise Refused(f"There is no model {spec!r}: {_mend(spec, settings, files)}.")
     if provider == "anthropic":
-        base = settings.base_url or os.environ.get("ANTHROPIC_BASE_URL")
-        found = _key(spec, settings.api_key_env or "ANTHROPIC_API_KEY")
-        return AnthropicModel(model, found, replace(settings, base_url=base))
+        endpoint = provided(provider, settings)
+        return AnthropicModel(model, _key(spec, endpoint.api_key_env), settings, endpoint)
     if provider == "openai":
-        return _behind(spec, _openai(settings), settings)
+        return _behind(spec, provided(provider, settings), settings)
     if provider == "local":
         return LlamaModel(Path(model).expanduser(), settings=settings)
     if endpoint := endpoints(settings).get(provider):
@@ -78,14 +79,21 @@ def load_library(spec: str) -> None:
 
 
 def endpoints(settings: ModelSettings) -> dict[str, Endpoint]:
-    """All endpoints by name: the usual ones, and those of the settings, which come first."""
-    return local_endpoints() | dict(settings.endpoints)
+    """Endpoints by name: the usual ones, and further ones of the settings, which come first."""
+    further = {name: e for name, e in settings.endpoints.items() if name not in PROVIDERS}
+    return local_endpoints() | further
 
 
-def _openai(settings: ModelSettings) -> Endpoint:
-    """OpenAI's own endpoint, or what the settings or the environment put in its place."""
-    base = settings.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI.base_url
-    return Endpoint(base, settings.api_key_env or OPENAI.api_key_env, is_openai(base))
+def provided(provider: str, settings: ModelSettings) -> Endpoint:
+    """A provider's own endpoint, or what the settings or the environment put in its place."""
+    own = PROVIDERS[provider]
+    base = os.environ.get(f"{provider.upper()}_BASE_URL") or own.base_url
+    endpoint = settings.endpoints.get(provider, Endpoint(base))
+    return replace(
+        endpoint,
+        api_key_env=endpoint.api_key_env or own.api_key_env,
+        responses=endpoint.responses or is_openai(endpoint.base_url),
+    )
 
 
 def _behind(spec: str, endpoint: Endpoint, settings: ModelSettings) -> OpenAIModel:

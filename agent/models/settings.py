@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A server that speaks OpenAI's Chat Completions, or its Responses API."""
+    """A server that speaks OpenAI's Chat Completions, or its Responses API, or Anthropic's."""
 
     base_url: str
-    """Up to and with `/v1`."""
+    """Up to and with `/v1`; for Anthropic's API without it."""
     api_key_env: str = ""
     """The environment variable that holds its key; empty for servers that need none."""
     responses: bool = False
@@ -30,10 +30,6 @@ class ModelSettings:
     temperature: float | None = None
     """None leaves it to the provider; the local student then takes the likeliest token. Anthropic's
     API takes none."""
-    base_url: str | None = None
-    """Another address for Anthropic's or OpenAI's API."""
-    api_key_env: str | None = None
-    """Another environment variable for their key."""
     first_timeout: float = 300.0
     """Seconds until an answer begins; a server without a GPU reads the whole prompt first."""
     timeout: float = 120.0
@@ -47,7 +43,9 @@ class ModelSettings:
     effort: str = ""
     """How much a model thinks: `low`, `medium`, `high`, …; empty leaves it to the provider."""
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict[str, Endpoint])
-    """Further endpoints by name: `name:model` opens a model there."""
+    """Further endpoints by name: `name:model` opens a model there. Those named `anthropic` and
+    `openai` stand for the providers themselves; each has a key of its own, so that none is sent
+    to the other's address."""
     context: int = 0
     """The local student's window in tokens; 0 takes what it was trained for, at most 16,384, and
     what the memory holds."""

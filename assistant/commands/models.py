@@ -27,8 +27,8 @@ from pathlib import Path
 
 from agent.keys import forget, keep, key
 from agent.models.names import full
+from agent.models.open import PROVIDERS, provided
 from assistant.config import Config, load
-from assistant.models.cloud import KEYS
 from assistant.models.default import set_default
 from assistant.models.facts import facts
 from assistant.models.known import kind
@@ -120,9 +120,9 @@ def _use(options: Namespace, config: Config) -> None:
 def _tell_of_key(config: Config, name: str) -> None:
     """Say at once what would otherwise be said when the chat opens."""
     provider = full(name).partition(":")[0]
-    if provider not in KEYS:
+    if provider not in PROVIDERS:
         return
-    variable = config.models.api_key_env or KEYS[provider]
+    variable = provided(provider, config.models).api_key_env
     if not key(variable):
         sys.stderr.write(
             f"It needs a key: set {variable}, or run `assistant models key {provider}`.\n"
@@ -171,10 +171,12 @@ def _key(options: Namespace, config: Config) -> None:
     provider = options.model
     named = {name: each.api_key_env for name, each in config.models.endpoints.items()}
     # Those of the settings are the ones that are looked for.
-    own = {name: config.models.api_key_env or variable for name, variable in KEYS.items()}
-    variable = (own | named).get(provider)
+    own = {name: provided(name, config.models).api_key_env for name in PROVIDERS}
+    variable = (named | own).get(provider)
     if not variable:
-        raise Refused(f"'{provider}' has no key: use {', '.join(KEYS)} or an endpoint with one.")
+        raise Refused(
+            f"'{provider}' has no key: use {', '.join(PROVIDERS)} or an endpoint with one."
+        )
     if options.delete:
         was = forget(variable)
         sys.stdout.write(f"{'The' if was else 'There was no'} key of {provider}")

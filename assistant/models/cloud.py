@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from agent.keys import key as key_of
 from agent.model import Usage
 from agent.models.names import aliases
+from agent.models.open import PROVIDERS, provided
 from agent.models.settings import ModelSettings
 from agent.prices import cost
 from sandbox.refused import Refused
-
-KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Paid:
 
 def paid(settings: ModelSettings) -> list[Paid]:
     """All aliases, in the order of the data."""
-    keys = {name: key_state(settings.api_key_env or KEYS[name]) for name in KEYS}
+    keys = {name: key_state(provided(name, settings).api_key_env) for name in PROVIDERS}
     return [
         Paid(name, model, keys[model.partition(":")[0]], *million(model))
         for name, model in aliases().items()

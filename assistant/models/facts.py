@@ -6,10 +6,10 @@ from pathlib import Path
 from agent.formats import format_of
 from agent.models.gguf import GgufHeader
 from agent.models.names import full
-from agent.models.open import endpoints
+from agent.models.open import endpoints, provided
 from agent.prices import window
 from assistant.config import Config
-from assistant.models.cloud import KEYS, key_state, price
+from assistant.models.cloud import key_state, price
 from assistant.models.endpoints import ask
 from assistant.models.known import kind
 from assistant.models.library import Library
@@ -119,7 +119,7 @@ def _free() -> str:
 def _cloud(config: Config, name: str) -> Facts:
     model = full(name)
     provider, _, id = model.partition(":")
-    key = config.models.api_key_env or KEYS[provider]
+    key = provided(provider, config.models).api_key_env
     tokens = window(id, provider=provider)
     return {
         "kind": "cloud",

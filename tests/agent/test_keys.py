@@ -14,7 +14,7 @@ from agent.keys import Key, forget, keep, key
 from agent.message import user
 from agent.model import ModelError, answer
 from agent.models.open import OpenModel, open_model
-from agent.models.settings import ModelSettings
+from agent.models.settings import Endpoint, ModelSettings
 from sandbox.refused import Refused
 from tests.servers import anthropic_server, openai_server
 from tests.servers.model_server import Fault, ModelServer, Reply
@@ -115,7 +115,8 @@ async def test_it_is_shown_nowhere(
     faults = {0: Fault("status", 401, body=body), 1: Fault("status", 403, body=body)}
     with ModelServer(play.events, [Reply("Hi.")], faults) as server:
         base = server.url + ("" if anthropic else "/v1")
-        model = open_model(spec, ModelSettings(base_url=base, api_key_env=NAME))
+        own = {spec.partition(":")[0]: Endpoint(base, NAME)}
+        model = open_model(spec, ModelSettings(endpoints=own))
         shown = [repr(model), await failing(model), await failing(model)]
         assert (await answer(model, [user("x")], [])).stop == "end"
         await model.close()

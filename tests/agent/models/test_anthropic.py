@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from agent.message import Message, assistant, calls, observed, system, user
 from agent.model import ContextFull, Event, Malformed, ModelError, Reply, Text, Usage, answer
 from agent.models.anthropic import AnthropicModel
-from agent.models.settings import ModelSettings
+from agent.models.settings import Endpoint, ModelSettings
 from agent.prices import cost
 from tests.servers import anthropic_server
 from tests.servers import model_server as servers
@@ -35,7 +34,7 @@ async def served(
     faults: dict[int, Fault] | None = None,
 ) -> AsyncGenerator[tuple[ModelServer, AnthropicModel]]:
     with ModelServer(anthropic_server.events, replies, faults) as server:
-        driver = AnthropicModel(model, "k", replace(settings, base_url=server.url))
+        driver = AnthropicModel(model, "k", settings, Endpoint(server.url))
         try:
             yield server, driver
         finally:

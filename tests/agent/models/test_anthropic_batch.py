@@ -14,7 +14,7 @@ import pytest
 from agent.message import Message, system, user
 from agent.model import ModelError
 from agent.models.anthropic_batch import AnthropicBatches, parts
-from agent.models.settings import ModelSettings
+from agent.models.settings import Endpoint, ModelSettings
 from tests.servers.batch_server import BatchServer, said
 from tests.servers.model_server import Wire
 
@@ -26,8 +26,10 @@ ASKED: dict[str, list[Message]] = {
 
 @asynccontextmanager
 async def batches(server: BatchServer, folder: Path) -> AsyncGenerator[AnthropicBatches]:
-    settings = ModelSettings(base_url=server.url, retries=2, max_tokens=500)
-    opened = AnthropicBatches(MODEL, "k", settings, folder / "manifest.jsonl", pause=0.01)
+    settings = ModelSettings(retries=2, max_tokens=500)
+    manifest = folder / "manifest.jsonl"
+    opened = AnthropicBatches(MODEL, "k", settings, manifest, Endpoint(server.url))
+    opened.pauses = (0.01, 0.01)
     try:
         yield opened
     finally:
@@ -116,10 +118,12 @@ CHILD = """
 import asyncio, sys
 from pathlib import Path
 from agent.models.anthropic_batch import AnthropicBatches
-from agent.models.settings import ModelSettings
+from agent.models.settings import Endpoint, ModelSettings
 from tests.agent.models.test_anthropic_batch import ASKED, MODEL
-settings = ModelSettings(base_url=sys.argv[1], max_tokens=500)
-asyncio.run(AnthropicBatches(MODEL, "k", settings, Path(sys.argv[2]), pause=0.01).run(ASKED))
+settings, endpoint = ModelSettings(max_tokens=500), Endpoint(sys.argv[1])
+batches = AnthropicBatches(MODEL, "k", settings, Path(sys.argv[2]), endpoint)
+batches.pauses = (0.01, 0.01)
+asyncio.run(batches.run(ASKED))
 """
 
 

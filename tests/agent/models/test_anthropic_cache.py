@@ -9,7 +9,7 @@ import pytest
 from agent.message import Message, assistant, calls, observed, system, user
 from agent.model import Usage, answer
 from agent.models.anthropic import AnthropicModel
-from agent.models.settings import ModelSettings
+from agent.models.settings import Endpoint, ModelSettings
 from tests.servers.anthropic_cache import LOOKBACK, PromptCache, caching
 from tests.servers.model_server import ModelServer, Reply, Wire
 from tools.call import Observation, ToolCall
@@ -25,7 +25,7 @@ START: list[Message] = [system("Be brief."), user("Look.")]
 @asynccontextmanager
 async def served(replies: Sequence[Reply]) -> AsyncGenerator[tuple[ModelServer, AnthropicModel]]:
     with ModelServer(caching(PromptCache()), replies) as server:
-        model = AnthropicModel("claude-x", "k", ModelSettings(base_url=server.url))
+        model = AnthropicModel("claude-x", "k", ModelSettings(), Endpoint(server.url))
         try:
             yield server, model
         finally:

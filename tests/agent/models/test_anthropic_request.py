@@ -4,7 +4,7 @@ from agent.message import Message, assistant, observed, system, user
 from agent.model import Reply, answer
 from agent.models.anthropic import AnthropicModel
 from agent.models.anthropic_request import request
-from agent.models.settings import ModelSettings
+from agent.models.settings import Endpoint, ModelSettings
 from tests.servers import anthropic_server
 from tests.servers import model_server as servers
 from tools.call import JSON, Observation, ToolCall
@@ -123,7 +123,7 @@ def plain(turns: list[dict[str, Any]]) -> list[Any]:
 async def test_thinking_goes_back_unchanged_and_in_its_place():
     first = servers.Reply("I look.", [{"name": "f", "arguments": {}}], thinking="Hm.")
     with servers.ModelServer(anthropic_server.events, [first, servers.Reply("Ok")]) as server:
-        model = AnthropicModel("m", "k", ModelSettings(base_url=server.url))
+        model = AnthropicModel("m", "k", ModelSettings(), Endpoint(server.url))
         try:
             reply: Reply = await answer(model, [user("x")], [TOOL])
             call = reply.message.get("tool_calls", [])[0]

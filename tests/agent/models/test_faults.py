@@ -199,7 +199,8 @@ LINES = {
 
 def opened(protocol: str, server: ModelServer, settings: ModelSettings) -> OpenModel:
     if protocol == "messages":
-        return AnthropicModel("claude-sonnet-4-5", KEY, replace(settings, base_url=server.url))
+        endpoint = Endpoint(server.url, "SOME_KEY")
+        return AnthropicModel("claude-sonnet-4-5", KEY, settings, endpoint)
     endpoint = Endpoint(server.url + "/v1", "SOME_KEY", prices="openai")
     kind = ResponsesModel if protocol == "responses" else OpenAIModel
     return kind("openai:gpt-5", endpoint, KEY, settings)

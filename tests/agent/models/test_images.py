@@ -38,7 +38,7 @@ def responses(url: str, settings: ModelSettings) -> ResponsesModel:
 
 async def sent(make: Callable[[str, ModelSettings], Any], events: Any) -> Any:
     with ModelServer(events, [Reply("A."), Reply("A.")]) as server:
-        model = make(server.url, ModelSettings(base_url=server.url, retries=0))
+        model = make(server.url, ModelSettings(retries=0))
         try:
             await answer(model, history(), [])
         finally:
@@ -48,7 +48,7 @@ async def sent(make: Callable[[str, ModelSettings], Any], events: Any) -> Any:
 
 async def test_claude_sees_them():
     def claude(url: str, settings: ModelSettings) -> AnthropicModel:
-        return AnthropicModel("m", "k", settings)
+        return AnthropicModel("m", "k", settings, Endpoint(url))
 
     turns = (await sent(claude, anthropic_server.events))["messages"]
     source = {"type": "base64", "media_type": "image/png", "data": PICTURE["data"]}

@@ -37,7 +37,7 @@ async def served(
         model: AnthropicModel | OpenAIModel
         if protocol == "messages":
             name = NAMES[protocol] if prices else "claude-of-tomorrow"
-            model = AnthropicModel(name, "k", replace(settings, base_url=server.url))
+            model = AnthropicModel(name, "k", settings, Endpoint(server.url))
         else:
             endpoint = Endpoint(server.url + "/v1", prices=prices)
             kind = ResponsesModel if protocol == "responses" else OpenAIModel

@@ -6,10 +6,10 @@ import pytest
 
 from agent.message import user
 from agent.model import Usage, answer
-from agent.models.anthropic import AnthropicModel
+from agent.models.anthropic import ANTHROPIC, AnthropicModel
 from agent.models.llama import LlamaModel
 from agent.models.names import aliases, full
-from agent.models.open import open_model
+from agent.models.open import open_model, provided
 from agent.models.openai import OpenAIModel
 from agent.models.responses import ResponsesModel
 from agent.models.settings import Endpoint, ModelSettings
@@ -68,7 +68,8 @@ async def test_the_protocol_is_the_one_of_the_address(
 ):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-two")
     gateway = Endpoint("http://127.0.0.1:9/v1", responses=True)
-    model = open_model(spec, ModelSettings(base_url=base, endpoints={"gateway": gateway}))
+    named = {"gateway": gateway} | ({"openai": Endpoint(base)} if base else {})
+    model = open_model(spec, ModelSettings(endpoints=named))
     assert type(model) is kind
     await model.close()
 
@@ -128,6 +129,20 @@ async def test_the_environment_moves_the_address(monkeypatch: pytest.MonkeyPatch
             await model.close()
         headers = {name.lower(): value for name, value in server.headers[0].items()}
         assert "sk-" in headers.get("x-api-key", "") + headers.get("authorization", "")
+
+
+async def test_no_key_goes_to_the_address_of_another(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-two")
+    with ModelServer(openai_server.events, [Reply("Hi")]) as server:
+        own = Endpoint(f"{server.url}/v1", "SPARE_KEY")
+        monkeypatch.setenv("SPARE_KEY", "sk-spare")
+        settings = ModelSettings(endpoints={"openai": own})
+        assert provided("anthropic", settings) == ANTHROPIC
+        model = open_model("gpt", settings)
+        assert (await answer(model, [user("x")], [])).message["content"] == "Hi"
+        await model.close()
+    headers = {name.lower(): value for name, value in server.headers[0].items()}
+    assert headers["authorization"] == "Bearer sk-spare"
 
 
 def test_prices():

@@ -215,8 +215,8 @@ async def test_a_recording(recording: Recording, record_property: Callable[[str,
     thoughts: list[str] = []
     with ModelServer(anthropic_server.events, [recording.reply]) as server:
         if recording.protocol == "messages":
-            settings = ModelSettings(base_url=server.url, retries=0)
-            model, judge = AnthropicModel("claude-haiku-4-5", KEY, settings), by_anthropic
+            settings, endpoint = ModelSettings(retries=0), Endpoint(server.url)
+            model, judge = AnthropicModel("claude-haiku-4-5", KEY, settings, endpoint), by_anthropic
         else:
             endpoint = Endpoint(server.url + "/v1")
             responses = recording.protocol == "responses"

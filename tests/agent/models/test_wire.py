@@ -39,7 +39,8 @@ async def served(
     with ModelServer(events, replies, faults) as server:
         model: AnyModel
         if provider == "anthropic":
-            model = AnthropicModel("claude-x", KEY, replace(settings, base_url=server.url))
+            endpoint = Endpoint(server.url, "OTHER_KEY")
+            model = AnthropicModel("claude-x", KEY, settings, endpoint)
         else:
             endpoint = Endpoint(server.url + "/v1", "OTHER_KEY")
             kind = ResponsesModel if provider == "responses" else OpenAIModel
@@ -225,7 +226,7 @@ async def test_nobody_listens(provider: str):
     async with served(provider, [], settings=replace(SETTINGS, retries=0)) as (_, model):
         address = server.url
         if isinstance(model, AnthropicModel):
-            model = AnthropicModel("claude-x", KEY, replace(SETTINGS, base_url=address, retries=0))
+            model = AnthropicModel("claude-x", KEY, replace(SETTINGS, retries=0), Endpoint(address))
         else:
             endpoint = Endpoint(address + "/v1")
             model = type(model)("openai:gpt-x", endpoint, "", replace(SETTINGS, retries=0))
