@@ -52,12 +52,14 @@ class Store:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            # Conversations are nobody else's; SQLite's other files take the mode of this one.
+            path.touch(0o600)
             self._db = sqlite3.connect(path, timeout=30.0, isolation_level=None)
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_TABLES)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise Refused(
                 f"The episode store {path} cannot be opened ({error}): "
                 "free disk space, or move the file away to start a new one."

@@ -46,6 +46,8 @@ class _History(FileHistory):
 
     def store_string(self, string: str) -> None:
         with suppress(OSError):
+            # What people type is nobody else's.
+            Path(os.fsdecode(self.filename)).touch(0o600)
             super().store_string(string)
 
 

@@ -44,6 +44,14 @@ def test_an_episode_comes_back_as_it_was_written(tmp_path: Path) -> None:
     store.close()
 
 
+def test_nobody_else_reads_it(tmp_path: Path) -> None:
+    store = Store(tmp_path / "e.sqlite")
+    store.begin(episode())
+    modes = {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()}
+    assert modes == {0}
+    store.close()
+
+
 def test_a_step_of_before_repairs_loads_and_a_repaired_one_comes_back(tmp_path: Path) -> None:
     store = Store(tmp_path / "e.sqlite")
     store.begin(episode())
