@@ -1,7 +1,7 @@
 """The student's tokenizer: byte-level BPE, trained on the sources of the standard library."""
 
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,10 @@ QWEN2 = (
 _BYTES = 6_000_000
 
 
-def train(size: int) -> "Tokenizer":
-    """Train a tokenizer with at most `size` entries; the same sources give the same tokenizer.
+def train(size: int, texts: Iterable[str] | None = None) -> "Tokenizer":
+    """Train a tokenizer with at most `size` entries; the same texts give the same tokenizer.
 
-    There is no normaliser: llama.cpp has none for this kind of vocabulary either.
+    `texts`: None takes the sources of the standard library. There is no normaliser: llama.cpp has none for this kind of vocabulary either.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from tokenizers.processors import ByteLevel
@@ -41,15 +41,15 @@ def train(size: int) -> "Tokenizer":
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_sources(), trainer)
+    tokenizer.train_from_iterator(sources() if texts is None else texts, trainer)
     return tokenizer
 
 
-def _sources() -> Iterator[str]:
-    """Texts of the standard library in a fixed order, until there are enough."""
+def sources(characters: int = _BYTES) -> Iterator[str]:
+    """Texts of the standard library in a fixed order, until there are about so many."""
     root = Path(sysconfig.get_paths()["stdlib"])
     skipped = {"site-packages", "dist-packages", "test", "tests", "idlelib", "encodings"}
-    left = _BYTES
+    left = characters
     for path in sorted(root.rglob("*.py")):
         if skipped & set(path.relative_to(root).parts) or left <= 0:
             continue

@@ -1,0 +1,221 @@
+"""Conditions and changes of one value, in words and in code: what functions are composed of."""
+
+from collections.abc import Callable, Sequence
+
+from distillation.programs.bench import Bench, Parameter, Piece, call
+from distillation.programs.bench import Unit as Unit
+from distillation.programs.sites import site
+
+TEXTS = (
+    "red", "Blue", "GREEN", "oak", "Pine tree", " salt ", "42", "7up", "tea pot", "Ann", "bob",
+    "RIVER", "a-b", "x1", "moon", "Sun", "no", "yes", "Lamp", "2024", "north", "so", "KIT",
+)  # fmt: skip
+
+
+def text(bench: Bench) -> str:
+    """A text for a test."""
+    return bench.pick(TEXTS)
+
+
+def texts(bench: Bench, low: int = 2, high: int = 4) -> list[str]:
+    """A list of texts for a test."""
+    return [text(bench) for _ in range(bench.random.randint(low, high))]
+
+
+_COMPARED = (
+    (("greater than", "above", "more than"), ">", (">=", "<")),
+    (("at least", "not less than"), ">=", (">", "<=")),
+    (("less than", "below", "smaller than"), "<", ("<=", ">")),
+    (("at most", "not more than"), "<=", ("<", ">=")),
+    (("equal to", "the same as"), "==", ("!=",)),
+    (("different from", "not equal to"), "!=", ("==",)),
+)
+
+
+def compared(bench: Bench, x: str) -> Piece:
+    """`x` against a number."""
+    words, sign, wrong = bench.pick(_COMPARED)
+    limit = bench.number()
+    code = f"{x} {site('comparison', sign, *wrong)} {limit.code}"
+    return Piece(f"{bench.pick(words)} {limit.words}", code, limit.parameters)
+
+
+def _parity(bench: Bench, x: str) -> Piece:
+    word, sign, wrong = bench.pick((("even", "==", "!="), ("odd", "!=", "==")))
+    code = f"{x} {site('operator', '%', '//')} {site('constant', 2, 3)}"
+    return Piece(word, f"{code} {site('comparison', sign, wrong)} 0")
+
+
+def _multiple(bench: Bench, x: str) -> Piece:
+    number = bench.number(2, 6)
+    code = f"{x} {site('operator', '%', '//')} {number.code} {site('comparison', '==', '!=')} 0"
+    words = bench.pick((f"a multiple of {number.words}", f"divisible by {number.words}"))
+    return Piece(words, code, number.parameters)
+
+
+def _signed(bench: Bench, x: str) -> Piece:
+    word, sign, *wrong = bench.pick(
+        (("positive", ">", ">=", "<"), ("negative", "<", "<=", ">"), ("not negative", ">=", ">"))
+    )
+    bench.near.append(0)
+    return Piece(word, f"{x} {site('comparison', sign, *wrong)} 0")
+
+
+def _between(bench: Bench, x: str) -> Piece:
+    low, high = bench.number(1, 5), bench.number(6, 12)
+    left, right = site("comparison", "<=", "<"), site("comparison", "<=", "<")
+    code = f"{low.code} {left} {x} {right} {high.code}"
+    words = f"from {low.words} to {high.words} inclusive"
+    return Piece(words, code, low.parameters + high.parameters)
+
+
+Choice = Callable[[Bench, str], Piece]
+NUMBER_CONDITIONS: Sequence[Choice] = (
+    compared, compared, compared, _parity, _multiple, _signed, _between,
+)  # fmt: skip
+
+
+def _edges(bench: Bench, x: str) -> Piece:
+    word, right, wrong = bench.pick(
+        (("starts with", "startswith", "endswith"), ("ends with", "endswith", "startswith"))
+    )
+    part = bench.variable()
+    sample = Parameter(part, lambda b: text(b)[: b.pick((1, 1, 2))])
+    return Piece(f"that {word} {part}", f"{x}.{site('method', right, wrong)}({part})", (sample,))
+
+
+def _contains(bench: Bench, x: str) -> Piece:
+    word, right, wrong = bench.pick(
+        (("that contains", "in", "not in"), ("that does not contain", "not in", "in"))
+    )
+    part = bench.variable()
+    sample = Parameter(part, lambda b: b.pick("aeiron t"))
+    return Piece(f"{word} {part}", f"{part} {site('operator', right, wrong)} {x}", (sample,))
+
+
+def _kind(bench: Bench, x: str) -> Piece:
+    word, right, wrong = bench.pick(
+        (
+            ("in upper case", "isupper", "islower"),
+            ("in lower case", "islower", "isupper"),
+            ("made of digits", "isdigit", "isalpha"),
+            ("made of letters", "isalpha", "isdigit"),
+        )
+    )
+    return Piece(f"that is {word}", f"{x}.{site('method', right, wrong, 'istitle')}()")
+
+
+def _length(bench: Bench, x: str) -> Piece:
+    words, sign, wrong = bench.pick(
+        (
+            ("longer than", ">", (">=", "<")),
+            ("shorter than", "<", ("<=", ">")),
+            ("with at least", ">=", (">", "<=")),
+            ("with at most", "<=", ("<", ">=")),
+        )
+    )
+    limit = bench.number(2, 5, given=0.6)
+    code = f"len({x}) {site('comparison', sign, *wrong)} {limit.code}"
+    return Piece(f"{words} {limit.words} letters", code, limit.parameters)
+
+
+TEXT_CONDITIONS: Sequence[Choice] = (_edges, _contains, _kind, _length, _length)
+
+
+def _moved(bench: Bench, x: str) -> Piece:
+    words, sign, *wrong = bench.pick(
+        (
+            ("plus", "+", "-"),
+            ("minus", "-", "+"),
+            ("times", "*", "+", "//"),
+            ("divided by", "//", "*", "-"),
+        )
+    )
+    number = bench.number()
+    code = f"{x} {site('operator', sign, *wrong)} {number.code}"
+    shown = f"{words} {number.words}" + (" and rounded down" if sign == "//" else "")
+    return Piece(shown, code, number.parameters)
+
+
+def _named(bench: Bench, x: str) -> Piece:
+    words, right, *wrong = bench.pick((("doubled", 2, 3, 4), ("tripled", 3, 2), ("times ten", 10, 100)))
+    return Piece(str(words), f"{x} {site('operator', '*', '+')} {site('constant', right, *wrong)}")
+
+
+def _square(bench: Bench, x: str) -> Piece:
+    words, power, wrong = bench.pick((("squared", 2, 3), ("cubed", 3, 2)))
+    if words == "squared" and bench.often(0.4):
+        return Piece(words, f"{x} {site('operator', '*', '+')} {x}")
+    code = f"{x} {site('operator', '**', '*')} {site('constant', power, wrong)}"
+    return Piece(words, code)
+
+
+NUMBER_CHANGES: Sequence[Choice] = (_moved, _moved, _named, _square)
+
+
+def _cased(bench: Bench, x: str) -> Piece:
+    words, right, *wrong = bench.pick(
+        (
+            ("in upper case", "upper", "lower", "title"),
+            ("in lower case", "lower", "upper"),
+            ("without spaces at its ends", "strip", "lower", "lstrip"),
+            ("with a capital first letter", "capitalize", "upper", "lower"),
+            ("with upper and lower case swapped", "swapcase", "lower", "upper"),
+        )
+    )
+    return Piece(words, f"{x}.{site('method', right, *wrong)}()")
+
+
+def _replaced(bench: Bench, x: str) -> Piece:
+    old, new = bench.variable(), bench.variable()
+    samples = (
+        Parameter(old, lambda b: b.pick("aeiotnrs")),
+        Parameter(new, lambda b: b.pick("xyz_-")),
+    )
+    order = site("swapped arguments", f"{old}, {new}", f"{new}, {old}")
+    return Piece(f"with {old} replaced by {new}", f"{x}.replace({order})", samples)
+
+
+def _added(bench: Bench, x: str) -> Piece:
+    part = bench.variable()
+    word, left, right = bench.pick((("followed by", x, part), ("preceded by", part, x)))
+    order = site("swapped arguments", f"{left} + {right}", f"{right} + {left}")
+    return Piece(f"{word} {part}", order, (Parameter(part, lambda b: b.pick(("!", "-", "ab", "x"))),))
+
+
+TEXT_CHANGES: Sequence[Choice] = (_cased, _cased, _replaced, _added)
+RETURN = ("Return", "Return", "Return", "Give", "Compute", "Give back")
+
+
+def document(bench: Bench, head: str, words: str) -> str:
+    """The lines from `def` or `class` to the docstring, which is sometimes a comment instead."""
+    if bench.often(0.12):
+        return f"# {words}\n{head}\n"
+    end = bench.pick((".", ".", ""))
+    return f'{head}\n    """{words}{end}"""\n'
+
+
+def defined(
+    bench: Bench, words: str, parameters: Sequence[Parameter], body: Sequence[str]
+) -> Unit:
+    """A whole function; `body` is indented by it."""
+    name = bench.function()
+    head = f"def {name}({', '.join(parameter.name for parameter in parameters)}):"
+    code = document(bench, head, words) + "".join(_indented(line) for line in body)
+    return Unit(name, code, call(name, parameters))
+
+
+def _indented(line: str) -> str:
+    """A line with its end; a mark that holds whole lines brings its own."""
+    return line if line.startswith("‹") and "\n" in line else f"    {line}\n"
+
+
+def whole(kind: str, line: str, *wrong: str) -> str:
+    """A site of whole lines of a function's body; the wrong ones may be none at all."""
+    return site(kind, *("".join(f"    {part}\n" for part in text.split("\n") if part) for text in (line, *wrong)))
+
+
+def returned(value: str, *others: str, depth: str = "") -> str:
+    """The last line of a function: the return can be missing or return something else."""
+    given = site("variable", value, *others) if others else value
+    return whole("missing return", f"{depth}return {given}", f"{depth}{value}")
