@@ -150,22 +150,23 @@ def change(before: str, after: str) -> tuple[str, str]:
     while high < min(len(old), len(new)) - low and old[-1 - high] == new[-1 - high]:
         high += 1
     end = len(old) - high
-    if end == low:  # Nothing is replaced: the line before is named.
-        low -= 1
+    if end == low:  # Nothing is replaced: the line behind is named, or the one before.
+        behind = low < len(old) and bool(old[low].strip())
+        low, end = (low, end + 1) if behind else (low - 1, end)
     while True:
-        search, replace = old[low:end], new[low : len(new) - len(old) + end]
-        shown = "".join(search).strip("\n"), "".join(replace).strip("\n")
-        if len(search) == len(replace) == 1:
-            shown = shown[0].strip(), shown[1].strip()
-        elif (indent := _indent(search)) and not shown[0].startswith("\n"):
-            shown = shown[0][indent:], shown[1][indent:]
+        shown = _shown_edit(old[low:end], new[low : len(new) - len(old) + end])
         if before.count(shown[0]) == 1:
             return shown
         low -= 1
 
 
-def _indent(lines: Sequence[str]) -> int:
-    return len(lines[0]) - len(lines[0].lstrip(" "))
+def _shown_edit(old: Sequence[str], new: Sequence[str]) -> tuple[str, str]:
+    """Lines as the arguments of an edit, without the white space that both begin or end with."""
+    search, replace = "".join(old).rstrip("\n"), "".join(new).rstrip("\n")
+    indent = len(search) - len(search.lstrip(" "))
+    if replace[:indent].strip() or replace[indent : indent + 1] == " ":
+        return search, replace
+    return search[indent:], replace[indent:]
 
 
 _SAID = {

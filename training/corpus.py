@@ -1,0 +1,141 @@
+"""What the student is pretrained on, as rows of token ids with a weight for each.
+
+Every row is made from its kind and its number alone, so that a run's data is the same each time,
+and a run that goes on needs to know no more than its step.
+"""
+
+import inspect
+import pydoc
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from random import Random
+
+from distillation.example import Example
+from distillation.programs.chats import chat
+from distillation.programs.drills import drill
+from distillation.programs.play import read
+from training import bpe
+from training.tokens import ChatTokenizer, encode
+
+CONTEXT = 0.5
+"""Weight of a token that is read and not written, where it counts at all."""
+_COUNTED = 0.25
+"""Share of these tokens that count: logits of all of them would cost a fifth of the time."""
+_COPY = 128
+_PAGE = 384
+_SPECIAL = len(bpe.SPECIAL)
+FAMILY = "functions"
+"""The family of programs that the student is pretrained on; it sees no other."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Token ids, and how much it counts to have foretold each."""
+
+    ids: list[int]
+    weights: list[float]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """All rows that there are."""
+
+    chat: ChatTokenizer
+    shards: Sequence[Path]
+    """Of played episodes; see `distillation.programs.play`."""
+    seed: int = 0
+    family: str = FAMILY
+    _order: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
+
+    def rows(self, kind: str, start: int, count: int) -> list[Row]:
+        """Rows of a kind (`copies`, `drills`, `episodes`, `chats`, `pages`) by their numbers."""
+        make = getattr(self, f"_{kind}")
+        return [make(number) for number in range(start, start + count)]
+
+    def _copies(self, number: int) -> Row:
+        """A random sequence that repeats itself; what is counted is the repetition."""
+        random = Random(f"copy {self.seed} {number}")
+        period = random.randint(8, 48)
+        size = self.chat.tokenizer.get_vocab_size()
+        ids = [random.randrange(_SPECIAL, size) for _ in range(period)]
+        whole = (ids * (_COPY // period + 1))[:_COPY]
+        return Row(whole, [0.0] * period + [1.0] * (_COPY - period))
+
+    def _drills(self, number: int) -> Row:
+        return self._row(drill(self.family, "train", number), f"drill {number}")
+
+    def _chats(self, number: int) -> Row:
+        return self._row(chat(number), f"chat {number}")
+
+    def _episodes(self, number: int) -> Row:
+        epoch, place = divmod(number, len(self._played))
+        if epoch not in self._order:
+            order = list(range(len(self._played)))
+            Random(f"epoch {self.seed} {epoch}").shuffle(order)
+            self._order[epoch] = order
+        return self._row(self._played[self._order[epoch][place]], f"episode {number}")
+
+    def _pages(self, number: int) -> Row:
+        """A piece of the standard library's sources and docs."""
+        ids = self._library
+        at = Random(f"page {self.seed} {number}").randrange(len(ids) - _PAGE)
+        return Row(ids[at : at + _PAGE], [CONTEXT] * _PAGE)
+
+    def _row(self, example: Example, name: str) -> Row:
+        """Trained tokens count whole, read ones sometimes and less, mistakes not at all."""
+        encoded = encode(example, self.chat)
+        mistakes = self._mistakes(example) or [False] * len(encoded.ids)
+        random = Random(f"weights {self.seed} {name}")
+        weights = [
+            1.0 if trained else CONTEXT if not wrong and random.random() < _COUNTED else 0.0
+            for trained, wrong in zip(encoded.mask, mistakes, strict=True)
+        ]
+        return Row(encoded.ids, weights)
+
+    def _mistakes(self, example: Example) -> list[bool]:
+        """Marks the text of assistant turns that are not to be imitated; empty without any."""
+        pairs = zip(example.messages, example.trained, strict=True)
+        wrong = [message["role"] == "assistant" and not trained for message, trained in pairs]
+        if not any(wrong):
+            return []
+        other = Example("", "", example.messages, example.tools, wrong)
+        return encode(other, self.chat).mask
+
+    @cached_property
+    def _played(self) -> list[Example]:
+        return [example for path in self.shards for example in read(path)]
+
+    @cached_property
+    def _library(self) -> list[int]:
+        return [id for text in library() for id in self.chat.split(text)[0]]
+
+
+@lru_cache(maxsize=1)
+def library() -> tuple[str, ...]:
+    """Sources of the standard library, and its documentation as `help()` shows it."""
+    import json
+    import random
+    import statistics
+    import string
+    import textwrap
+
+    modules = (json, random, statistics, string, textwrap, inspect)
+    docs = [pydoc.plain(pydoc.render_doc(module)) for module in modules]
+    return (*bpe.sources(1_500_000), *docs)
+
+
+def tokenizer_texts(shards: Sequence[Path], chat_template: str) -> list[str]:
+    """What the tokenizer is trained on: episodes, drills, chats and the standard library."""
+    from agent.template import render
+
+    examples = [example for path in shards for example in read(path)]
+    examples += [drill(FAMILY, "train", number) for number in range(2000)]
+    examples += [chat(number) for number in range(200)]
+    texts = [
+        render(chat_template, e.messages, e.tools, add_generation_prompt=False) for e in examples
+    ]
+    return [*texts, *library()]
+
+
