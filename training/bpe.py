@@ -60,7 +60,9 @@ def _frequent(split: "Tokenizer", texts: Sequence[str], count: int) -> list[tupl
         tokens = split.encode(piece).tokens
         if len(tokens) == 2 and piece[1:].isalpha() and not piece[0].isalpha():
             counts[tokens[0], tokens[1]] += times
-    return [pair for pair, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:count]]
+    return [
+        pair for pair, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:count]
+    ]
 
 
 def _empty(*cuts: str) -> "Tokenizer":

@@ -50,7 +50,7 @@ class Corpus:
     _order: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
 
     def rows(self, kind: str, start: int, count: int) -> list[Row]:
-        """Rows of a kind (`copies`, `drills`, `episodes`, `chats`, `pages`) by their numbers."""
+        """Rows of a kind (`copies`, `drills`, `episodes`, `chats`, `pages`, `unseen`) by number."""
         make = getattr(self, f"_{kind}")
         return [make(number) for number in range(start, start + count)]
 
@@ -65,6 +65,9 @@ class Corpus:
 
     def _drills(self, number: int) -> Row:
         return self._row(drill(self.family, "train", number), f"drill {number}")
+
+    def _unseen(self, number: int) -> Row:
+        return self._row(drill(self.family, "heldout", number), "unseen")
 
     def _chats(self, number: int) -> Row:
         return self._row(chat(number), f"chat {number}")
@@ -137,5 +140,3 @@ def tokenizer_texts(shards: Sequence[Path], chat_template: str) -> list[str]:
         render(chat_template, e.messages, e.tools, add_generation_prompt=False) for e in examples
     ]
     return [*texts, *library()]
-
-

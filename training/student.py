@@ -34,6 +34,8 @@ class Shape:
     key_value_heads: int = 1
     context: int = 8192
     """Tokens."""
+    theta: float = 10000.0
+    """Of the rotary embedding: the larger, the more of a head's width is the same at any distance."""
 
 
 def init(folder: Path, seed: int = 0, shape: Shape | None = None) -> None:
@@ -86,7 +88,7 @@ def config(shape: Shape, tokenizer: "Tokenizer") -> dict[str, Any]:
         "num_attention_heads": shape.heads,
         "num_key_value_heads": shape.key_value_heads,
         "max_position_embeddings": shape.context,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+        "rope_parameters": {"rope_type": "default", "rope_theta": shape.theta},
         "rms_norm_eps": 1e-6,
         "hidden_act": "silu",
         "tie_word_embeddings": True,

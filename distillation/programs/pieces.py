@@ -2,25 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from distillation.programs.bench import Bench, Parameter, Piece, call
-from distillation.programs.bench import Unit as Unit
+from distillation.programs.bench import Bench, Parameter, Piece
+from distillation.programs.samples import text
 from distillation.programs.sites import site
-
-TEXTS = (
-    "red", "Blue", "GREEN", "oak", "Pine tree", " salt ", "42", "7up", "tea pot", "Ann", "bob",
-    "RIVER", "a-b", "x1", "moon", "Sun", "no", "yes", "Lamp", "2024", "north", "so", "KIT",
-)  # fmt: skip
-
-
-def text(bench: Bench) -> str:
-    """A text for a test."""
-    return bench.pick(TEXTS)
-
-
-def texts(bench: Bench, low: int = 2, high: int = 4) -> list[str]:
-    """A list of texts for a test."""
-    return [text(bench) for _ in range(bench.random.randint(low, high))]
-
 
 _COMPARED = (
     (("greater than", "above", "more than"), ">", (">=", "<")),
@@ -138,7 +122,9 @@ def _moved(bench: Bench, x: str) -> Piece:
 
 
 def _named(bench: Bench, x: str) -> Piece:
-    words, right, *wrong = bench.pick((("doubled", 2, 3, 4), ("tripled", 3, 2), ("times ten", 10, 100)))
+    words, right, *wrong = bench.pick(
+        (("doubled", 2, 3, 4), ("tripled", 3, 2), ("times ten", 10, 100))
+    )
     return Piece(str(words), f"{x} {site('operator', '*', '+')} {site('constant', right, *wrong)}")
 
 
@@ -180,42 +166,9 @@ def _added(bench: Bench, x: str) -> Piece:
     part = bench.variable()
     word, left, right = bench.pick((("followed by", x, part), ("preceded by", part, x)))
     order = site("swapped arguments", f"{left} + {right}", f"{right} + {left}")
-    return Piece(f"{word} {part}", order, (Parameter(part, lambda b: b.pick(("!", "-", "ab", "x"))),))
+    return Piece(
+        f"{word} {part}", order, (Parameter(part, lambda b: b.pick(("!", "-", "ab", "x"))),)
+    )
 
 
 TEXT_CHANGES: Sequence[Choice] = (_cased, _cased, _replaced, _added)
-RETURN = ("Return", "Return", "Return", "Give", "Compute", "Give back")
-
-
-def document(bench: Bench, head: str, words: str) -> str:
-    """The lines from `def` or `class` to the docstring, which is sometimes a comment instead."""
-    if bench.often(0.12):
-        return f"# {words}\n{head}\n"
-    end = bench.pick((".", ".", ""))
-    return f'{head}\n    """{words}{end}"""\n'
-
-
-def defined(
-    bench: Bench, words: str, parameters: Sequence[Parameter], body: Sequence[str]
-) -> Unit:
-    """A whole function; `body` is indented by it."""
-    name = bench.function()
-    head = f"def {name}({', '.join(parameter.name for parameter in parameters)}):"
-    code = document(bench, head, words) + "".join(_indented(line) for line in body)
-    return Unit(name, code, call(name, parameters))
-
-
-def _indented(line: str) -> str:
-    """A line with its end; a mark that holds whole lines brings its own."""
-    return line if line.startswith("‹") and "\n" in line else f"    {line}\n"
-
-
-def whole(kind: str, line: str, *wrong: str) -> str:
-    """A site of whole lines of a function's body; the wrong ones may be none at all."""
-    return site(kind, *("".join(f"    {part}\n" for part in text.split("\n") if part) for text in (line, *wrong)))
-
-
-def returned(value: str, *others: str, depth: str = "") -> str:
-    """The last line of a function: the return can be missing or return something else."""
-    given = site("variable", value, *others) if others else value
-    return whole("missing return", f"{depth}return {given}", f"{depth}{value}")

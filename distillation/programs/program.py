@@ -1,4 +1,4 @@
-"""Whole tasks: a project with a bug, tests that show it, and how somebody would ask for the repair."""
+"""Whole tasks: a project with a bug, tests that show it, and how one would ask for the repair."""
 
 import copy
 import signal
@@ -197,7 +197,10 @@ def _project(id: str, bench: Bench, units: Sequence[_Tested]) -> Puzzle:
     head = f'"""{module.replace("_", " ").capitalize()}."""\n\n\n' if bench.often(0.3) else ""
     faults = tuple(_faults(path, head, units))
     right = faults[-1].after if faults else _text(head, units)
-    files = {path: faults[0].before if faults else right, **({f"{package}/__init__.py": ""} if package else {})}
+    files = {
+        path: faults[0].before if faults else right,
+        **({f"{package}/__init__.py": ""} if package else {}),
+    }
     files |= _others(bench)
     write = _pytest if runner == "pytest" else _unittest
     words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", test)
@@ -292,7 +295,9 @@ def _unittest(bench: Bench, dotted: str, units: Sequence[_Tested]) -> str:
         body = [
             line
             for case in each.cases
-            for line in _lines(case, prefix, lambda code, value: f"self.assertEqual({code}, {value})")
+            for line in _lines(
+                case, prefix, "self.assertEqual({}, {})".format
+            )
         ]
         inner = "".join(f"        {line}\n" for line in body)
         methods.append(f"    def test_{_label(each.unit)}(self):\n{inner}")

@@ -80,6 +80,8 @@ def _sites(nodes: list["str | _Site"]) -> Iterator[_Site]:
 
 def _render(nodes: list["str | _Site"], chosen: dict[int, int]) -> str:
     return "".join(
-        node if isinstance(node, str) else _render(node.options[chosen.get(id(node), 0) + 1], chosen)
+        node
+        if isinstance(node, str)
+        else _render(node.options[chosen.get(id(node), 0) + 1], chosen)
         for node in nodes
     )

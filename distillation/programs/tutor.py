@@ -202,6 +202,8 @@ def say(fault: Fault) -> str:
 
 def answer(faults: Sequence[Fault]) -> str:
     """What was wrong and what was done, in the end."""
-    was = " ".join(_about(f, _FIXED, "{unit} had {wrong} where {right} belongs") + "." for f in faults)
+    was = " ".join(
+        _about(f, _FIXED, "{unit} had {wrong} where {right} belongs") + "." for f in faults
+    )
     paths = " and ".join(dict.fromkeys(fault.path for fault in faults))
     return f"{was} I changed {paths}, and all tests pass now."
