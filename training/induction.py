@@ -71,5 +71,3 @@ def _orthogonal(width: int) -> "torch.Tensor":
     import torch
 
     return torch.linalg.qr(torch.randn(width, width))[0]
-
-

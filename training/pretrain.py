@@ -55,7 +55,7 @@ class Pretraining:
         Phase(steps=600, copies=2, drills=20),
         Phase(steps=450, copies=1, drills=6, episodes=6, chats=1, pages=1),
     )
-    matrices: float = 0.02
+    matrices: float = 0.007
     """Learning rate of Muon, which trains the matrices of the blocks."""
     others: float = 3e-3
     """Learning rate of AdamW, which trains embeddings, norms and biases."""

@@ -35,7 +35,7 @@ class Shape:
     context: int = 8192
     """Tokens."""
     theta: float = 10000.0
-    """Of the rotary embedding: the larger, the more of a head's width is the same at any distance."""
+    """Of the rotary embedding: the larger, the more of a head is the same at any distance."""
 
 
 def init(folder: Path, seed: int = 0, shape: Shape | None = None) -> None:

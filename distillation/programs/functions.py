@@ -48,7 +48,8 @@ SHAPES: Sequence[Callable[[Bench], Unit]] = (
     searched, searched, judged, judged, extreme, extreme, longest, averaged, averaged,
     neighbours, neighbours, ranged, ranged, ranged,
     clamped, graded, computed, computed, priced, delegated, delegated,
-    collected, collected, collected, spelled, spelled, tested, tested, joined, ordered, running, paired, digits, split,
+    collected, collected, collected, spelled, spelled, tested, tested,
+    joined, ordered, running, paired, digits, split,
 )  # fmt: skip
 """What a program of this family may hold, each as often as it is listed."""
 

@@ -23,7 +23,7 @@ class _Class:
 
     def starts(self, **values: str) -> None:
         """Write the head, with a document that says what it starts with."""
-        said = " and ".join(f"{name} {value.split('¦')[1]}" for name, value in values.items())
+        said = " and ".join(f"{name} {render(value)}" for name, value in values.items())
         lines = "".join(f"        self.{name} = {value}\n" for name, value in values.items())
         head = document(self.bench, f"class {self.name}:", f"Starts with {said}")
         self.code = f"{head}\n    def __init__(self):\n{lines}"
@@ -62,16 +62,12 @@ def _nothing(value: str) -> str:
     return site("initial value", value)
 
 
-
-
 def _called(name: str, *samples: Callable[[Bench], object]) -> Callable[[Bench], str]:
     return lambda b: f"{name}({', '.join(repr(sample(b)) for sample in samples)})"
 
 
 def _small(bench: Bench) -> int:
     return bench.random.randint(1, 9)
-
-
 
 
 def tally(b: Bench) -> Unit:

@@ -35,7 +35,9 @@ def counts(b: Bench) -> Unit:
     return defined(b, words, (Parameter(xs, texts),), lines)
 
 
-_SIDES = (("above", ">", "<="), ("below", "<", ">="), ("of at least", ">=", "<"), ("of at most", "<=", ">"))  # fmt: skip
+_SIDES = (
+    ("above", ">", "<="), ("below", "<", ">="), ("of at least", ">=", "<"), ("of at most", "<=", ">"),
+)  # fmt: skip
 
 
 def chosen(b: Bench) -> Unit:

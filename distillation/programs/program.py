@@ -295,9 +295,7 @@ def _unittest(bench: Bench, dotted: str, units: Sequence[_Tested]) -> str:
         body = [
             line
             for case in each.cases
-            for line in _lines(
-                case, prefix, "self.assertEqual({}, {})".format
-            )
+            for line in _lines(case, prefix, "self.assertEqual({}, {})".format)
         ]
         inner = "".join(f"        {line}\n" for line in body)
         methods.append(f"    def test_{_label(each.unit)}(self):\n{inner}")

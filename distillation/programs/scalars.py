@@ -52,7 +52,8 @@ def computed(b: Bench) -> Unit:
     x, y, z = (b.variable() for _ in range(3))
     given = [Parameter(name, lambda b: b.random.randint(2, 9)) for name in (x, y, z)]
     plus, times = f"{x} {site('operator', '+', '-')} {y}", f"{x} {site('operator', '*', '+')} {y}"
-    around, apart = f"{x} {site('operator', '+', '*', '-')} {y}", f"{x} {site('operator', '-', '+')} {y}"
+    around = f"{site('constant', 2, 4)} * ({x} {site('operator', '+', '*', '-')} {y})"
+    apart = f"{x} {site('operator', '-', '+')} {y}"
     divided = f"{x} {site('operator', '//', '*', '%')} {y}"
     larger = f"{x} if {x} {site('comparison', '>', '<')} {y} else {y}"
     smaller = f"{x} if {x} {site('comparison', '<', '>')} {y} else {y}"
@@ -67,7 +68,7 @@ def computed(b: Bench) -> Unit:
             (f"{x} plus {y} minus {z}", f"{plus} {site('operator', '-', '+')} {z}", 3),
             (f"{x} times {y} plus {z}", f"{times} {site('operator', '+', '-')} {z}", 3),
             (f"the area of a rectangle with sides {x} and {y}", times, 2),
-            (f"the perimeter of a rectangle with sides {x} and {y}", f"{site('constant', 2, 4)} * ({around})", 2),
+            (f"the perimeter of a rectangle with sides {x} and {y}", around, 2),
             (f"the larger of {x} and {y}", larger, 2),
             (f"the smaller of {x} and {y}", smaller, 2),
             (f"the distance between {x} and {y}", f"{site('method', 'abs', 'float')}({apart})", 2),

@@ -51,7 +51,8 @@ def both(b: Bench) -> Unit:
     xs, conditions, changes, what = listed(b)
     x, acc = b.variable(), b.variable()
     condition, change = b.pick(conditions)(b, x), b.pick(changes)(b, x)
-    words = f"{give(b)} {that(condition, 'the ' + b.pick(what) + ' in ' + xs.name)}, each {change.words}"
+    verb, which = give(b), that(condition, f"the {b.pick(what)} in {xs.name}")
+    words = f"{verb} {which}, each {change.words}"
     parameters = (xs, *condition.parameters, *change.parameters)
     if b.often(0.4):
         return defined(
@@ -118,9 +119,10 @@ def judged(b: Bench) -> Unit:
         )
     early, late = ("True", "False") if word == "any" else ("False", "True")
     test = condition.code if word == "any" else f"not ({condition.code})"
+    found = (f"return {site('constant', early, late)}", early)
     lines = (
         f"for {x} in {xs.name}:", f"    if {test}:",
-        whole("missing return", f"        return {site('constant', early, late)}", f"        {early}"),
+        whole("missing return", *(f"        {value}" for value in found)),
         f"return {site('constant', late, early)}",
     )  # fmt: skip
     return defined(b, words, parameters, lines)
@@ -132,20 +134,20 @@ def ordered(b: Bench) -> Unit:
     order, right, wrong = b.pick(
         (("smallest first", "False", "True"), ("largest first", "True", "False"))
     )
+    turned = site("constant", right, wrong)
     words = f"{give(b)} the {b.pick(what)} in {xs.name}, {order}"
     if b.often(0.4):
         x = b.variable()
         condition = b.pick(conditions)(b, x)
         words = f"{give(b)} {that(condition, 'the ' + b.pick(what) + ' in ' + xs.name)}, {order}"
-        line = f"return sorted([{x} for {x} in {xs.name} if {condition.code}], reverse={site('constant', right, wrong)})"
+        kept = f"[{x} for {x} in {xs.name} if {condition.code}]"
+        line = f"return sorted({kept}, reverse={turned})"
         return defined(b, words, (xs, *condition.parameters), (line,))
     return defined(
         b,
         words,
         (xs,),
-        (
-            f"return {site('method', 'sorted', 'list')}({xs.name}, reverse={site('constant', right, wrong)})",
-        ),
+        (f"return {site('method', 'sorted', 'list')}({xs.name}, reverse={turned})",),
     )
 
 
@@ -176,5 +178,6 @@ def split(b: Bench) -> Unit:
     change = b.pick(TEXT_CHANGES)(b, w)
     words = f"{give(b)} the parts of {x} between {mark}, each {change.words}"
     given = (sample, Parameter(mark, lambda b: b.pick(("-", " ", ","))), *change.parameters)
-    line = f"return [{change.code} for {w} in {x}.{site('method', 'split', 'partition')}({site('variable', mark, x)})]"
+    parted = f"{x}.{site('method', 'split', 'partition')}({site('variable', mark, x)})"
+    line = f"return [{change.code} for {w} in {parted}]"
     return defined(b, words, given, (line,))

@@ -48,10 +48,12 @@ def counted(b: Bench) -> Unit:
     xs, conditions, _, what = listed(b)
     x, acc = b.variable(), b.variable()
     condition = b.pick(conditions)(b, x)
-    words = f"{b.pick(('Count', 'Return the number of', 'Count all'))} {that(condition, 'the ' + b.pick(what) + ' in ' + xs.name)}"
+    verb = b.pick(("Count", "Return the number of", "Count all"))
+    words = f"{verb} {that(condition, f'the {b.pick(what)} in {xs.name}')}"
     parameters = (xs, *condition.parameters)
     if b.often(0.3):
-        line = f"return {site('method', 'len', 'sorted')}([{x} for {x} in {xs.name} if {condition.code}])"
+        kept = f"[{x} for {x} in {xs.name} if {condition.code}]"
+        line = f"return {site('method', 'len', 'sorted')}({kept})"
         return defined(b, words, parameters, (line,))
     step = f"        {acc} {site('operator', '+=', '-=')} {site('constant', 1, 2)}"
     lines = (
@@ -97,7 +99,9 @@ def digits(b: Bench) -> Unit:
     )
     words = f"{give(b)} the {word} of the digits of {n}"
     lines = (
-        f"{acc} = 0", f"while {n} > {site('off by one', 0, 1, 9)}:", f"    {acc} {site('operator', '+=', '-=')} {step}",
+        f"{acc} = 0",
+        f"while {n} > {site('off by one', 0, 1, 9)}:",
+        f"    {acc} {site('operator', '+=', '-=')} {step}",
         f"    {n} //= 10", returned(acc, n),
     )  # fmt: skip
     return defined(b, words, (Parameter(n, lambda b: b.random.randint(10, 9999)),), lines)
@@ -108,7 +112,10 @@ def running(b: Bench) -> Unit:
     xs, x, acc, out = (b.variable() for _ in range(4))
     words = f"{give(b)} the running totals of {xs}"
     lines = (
-        f"{acc} = 0", f"{out} = []", f"for {x} in {xs}:", f"    {acc} {site('operator', '+=', '-=', '*=')} {x}",
+        f"{acc} = 0",
+        f"{out} = []",
+        f"for {x} in {xs}:",
+        f"    {acc} {site('operator', '+=', '-=', '*=')} {x}",
         f"    {out}.append({site('variable', acc, x)})", returned(out, acc),
     )  # fmt: skip
     return defined(b, words, (numbers(xs),), lines)
@@ -119,5 +126,6 @@ def averaged(b: Bench) -> Unit:
     xs, empty = b.variable(), b.pick((0, 0, -1, None))
     words = f"{give(b)} the {b.pick(('average', 'mean'))} of {xs}, or {empty} if it is empty"
     case = whole("missing case", f"if not {xs}:\n    return {empty}", "")
-    total = f"{site('method', 'sum', 'max', 'min')}({xs}) {site('operator', '//', '*', '+')} {site('method', 'len', 'max')}({xs})"
+    over, length = site("operator", "//", "*", "+"), site("method", "len", "max")
+    total = f"{site('method', 'sum', 'max', 'min')}({xs}) {over} {length}({xs})"
     return defined(b, f"{words}, rounded down", (some(xs),), (case, f"return {total}"))
