@@ -1,5 +1,6 @@
 """Causal attention for short sequences on a CPU, in two halves: a third faster than torch's own."""
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def attend(
     length = query.shape[2]
     cuts = [0, length] if length < _WORTH else [0, (length + 1) // 2, length]
     parts: list[torch.Tensor] = []
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         scores = torch.matmul(query[:, :, start:end] * options["scaling"], key[:, :, :end].mT)
         hidden = torch.full((end - start, end - start), float("-inf"), dtype=scores.dtype).triu(1)
         scores[..., start:] += hidden

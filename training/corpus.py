@@ -4,7 +4,6 @@ Every row is made from its kind and its number alone, so that a run's data is th
 and a run that goes on needs to know no more than its step.
 """
 
-import inspect
 import pydoc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from random import Random
 
+from agent.template import render
 from distillation.example import Example
 from distillation.programs.chats import chat
 from distillation.programs.drills import drill
@@ -25,6 +25,7 @@ _COUNTED = 0.25
 """Share of these tokens that count: logits of all of them would cost a fifth of the time."""
 _COPY = 128
 _PAGE = 384
+_DOCUMENTED = ("json", "random", "statistics", "string", "textwrap", "inspect")
 _SPECIAL = len(bpe.SPECIAL)
 FAMILY = "functions"
 """The family of programs that the student is pretrained on; it sees no other."""
@@ -118,21 +119,12 @@ class Corpus:
 @lru_cache(maxsize=1)
 def library() -> tuple[str, ...]:
     """Sources of the standard library, and its documentation as `help()` shows it."""
-    import json
-    import random
-    import statistics
-    import string
-    import textwrap
-
-    modules = (json, random, statistics, string, textwrap, inspect)
-    docs = [pydoc.plain(pydoc.render_doc(module)) for module in modules]
+    docs = [pydoc.plain(pydoc.render_doc(name)) for name in _DOCUMENTED]
     return (*bpe.sources(1_500_000), *docs)
 
 
 def tokenizer_texts(shards: Sequence[Path], chat_template: str) -> list[str]:
     """What the tokenizer is trained on: episodes, drills, chats and the standard library."""
-    from agent.template import render
-
     examples = [example for path in shards for example in read(path)]
     examples += [drill(FAMILY, "train", number) for number in range(2000)]
     examples += [chat(number) for number in range(200)]

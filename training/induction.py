@@ -2,8 +2,8 @@
 
 A head of the first layer looks at the token before. Heads of the second look for a place where the
 token before was the one that is read now, and bring the token that stands there: an induction head
-(Olsson et al., "In-context Learning and Induction Heads", 2022), built instead of waited for. On two
-cores small models were not seen to find it by themselves within an hour. All of it is trained on.
+(Olsson et al., "In-context Learning and Induction Heads", 2022), built instead of waited for. On
+two cores this model was not seen to find it by itself within an hour. All of it is trained on.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ _BROUGHT = 0.7
 _SPREAD = 0.06
 """Deviation of the embeddings."""
 _STILL = 1e-3
-"""Turn per token, in radians, up to which a pair of dimensions is still over some hundred tokens."""
+"""Radians a token up to which a pair of dimensions hardly turns over some hundred tokens."""
 
 
 def build(model: Any) -> None:  # noqa: ANN401 - transformers'

@@ -6,6 +6,7 @@ checkpoint with the same data in the same order. Runs on one or two cores in two
 """
 
 import argparse
+import asyncio
 import json
 import sys
 import time
@@ -14,8 +15,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from distillation.programs.play import shard
 from training import attend, bpe, induction, student
-from training.corpus import Corpus, Row, tokenizer_texts
+from training.corpus import FAMILY, Corpus, Row, tokenizer_texts
 from training.student import Shape
 from training.tokens import ChatTokenizer
 
@@ -66,7 +68,11 @@ class Pretraining:
     every: int = 100
     """Steps between checkpoints."""
     shards: int = 10
-    """Of episodes, 200 in each."""
+    """Of episodes."""
+    played: int = 200
+    """Episodes in each of them; few fail and are left out."""
+    probed: int = 60
+    """Held-out drills that are looked at now and then."""
     seed: int = 0
     shape: Shape = field(default=SHAPE)
 
@@ -96,8 +102,6 @@ class Pretraining:
 
 _TOGETHER = 4096
 """Tokens that are computed at a time, padding included."""
-_PROBED = 60
-"""Held-out drills that are looked at now and then."""
 _JOINED = 320
 """Words that have a token with the character in front of them, too."""
 KINDS = ("copies", "drills", "episodes", "chats", "pages")
@@ -113,10 +117,15 @@ def main() -> None:
 
 
 def run(folder: Path, numbers: Pretraining, threads: int = 1) -> None:
-    """Go on with the run in `folder`, or begin it; the student is `folder/student` in the end."""
+    """Go on with the run in `folder`, or begin it; the student is `folder/student` in the end.
+
+    The episodes are played first: about a minute for 200.
+    """
     import torch
 
     torch.set_num_threads(threads)
+    for number in range(numbers.shards):
+        asyncio.run(shard(folder / "episodes", FAMILY, "train", number, numbers.played))
     chat = tokenizer(folder, numbers)
     corpus = Corpus(chat, shards(folder, numbers.shards), numbers.seed)
     training = Training(numbers, chat, folder / "checkpoint.pt")
@@ -131,7 +140,7 @@ def run(folder: Path, numbers: Pretraining, threads: int = 1) -> None:
 
 def shards(folder: Path, count: int) -> list[Path]:
     """The files of the episodes."""
-    return [folder / f"episodes/functions-train-{number:04}.jsonl.gz" for number in range(count)]
+    return [folder / f"episodes/{FAMILY}-train-{number:04}.jsonl.gz" for number in range(count)]
 
 
 def tokenizer(folder: Path, numbers: Pretraining) -> ChatTokenizer:
@@ -184,7 +193,7 @@ class Training:
                 began, tokens, losses = time.monotonic(), 0, []
             if self.step % self.numbers.every == 0 or self.step == self.numbers.steps:
                 self.save()
-                exactly = exact(self.model, corpus.rows("unseen", 0, _PROBED))
+                exactly = exact(self.model, corpus.rows("unseen", 0, self.numbers.probed))
                 yield {"step": self.step, "exact": round(exactly, 3)}
 
     def learn(self, rows: Sequence[Row]) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from distillation.programs.bench import Bench, Parameter, Piece, Unit, call
-from distillation.programs.sites import site
+from distillation.programs.sites import holds_lines, site
 
 RETURN = ("Return", "Return", "Return", "Give", "Compute", "Give back")
 
@@ -26,7 +26,7 @@ def defined(bench: Bench, words: str, parameters: Sequence[Parameter], body: Seq
 
 def _indented(line: str) -> str:
     """A line with its end; a mark that holds whole lines brings its own."""
-    return line if line.startswith("‹") and "\n" in line else f"    {line}\n"
+    return line if holds_lines(line) else f"    {line}\n"
 
 
 def whole(kind: str, line: str, *wrong: str) -> str:

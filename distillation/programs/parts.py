@@ -36,8 +36,11 @@ def counts(b: Bench) -> Unit:
 
 
 _SIDES = (
-    ("above", ">", "<="), ("below", "<", ">="), ("of at least", ">=", "<"), ("of at most", "<=", ">"),
-)  # fmt: skip
+    ("above", ">", "<="),
+    ("below", "<", ">="),
+    ("of at least", ">=", "<"),
+    ("of at most", "<=", ">"),
+)
 
 
 def chosen(b: Bench) -> Unit:

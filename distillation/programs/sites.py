@@ -6,12 +6,17 @@ A mark holds the kind of the bug, the right piece and one or more wrong ones. Ma
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_OPEN, _NEXT, _CLOSE = "‹¦›"
+_OPEN, _NEXT, _CLOSE = "⟦¦⟧"
 
 
 def site(kind: str, right: object, *wrong: object) -> str:
     """Mark a place: `right` is what belongs there, each of `wrong` is a bug of this kind."""
     return f"{_OPEN}{_NEXT.join((kind, str(right), *map(str, wrong)))}{_CLOSE}"
+
+
+def holds_lines(text: str) -> bool:
+    """Whether a text begins with a site of whole lines, which need no end or indentation."""
+    return text.startswith(_OPEN) and "\n" in text
 
 
 @dataclass(frozen=True)
