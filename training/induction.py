@@ -70,4 +70,5 @@ def _look_back(attention: Any, rows: slice, turns: "torch.Tensor") -> None:  # n
 def _orthogonal(width: int) -> "torch.Tensor":
     import torch
 
-    return torch.linalg.qr(torch.randn(width, width))[0]
+    linear: Any = torch.linalg
+    return linear.qr(torch.randn(width, width))[0]

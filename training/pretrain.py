@@ -236,8 +236,8 @@ def untrained(numbers: Pretraining, chat: ChatTokenizer) -> Any:  # noqa: ANN401
     attend.register()
     torch.manual_seed(numbers.seed)
     settings = student.config(numbers.shape, chat.tokenizer) | {"dtype": "float32"}
-    config = Qwen2Config(**settings, attn_implementation=attend.NAME)
-    model = Qwen2ForCausalLM(config)
+    model: Any = Qwen2ForCausalLM(Qwen2Config(**settings))
+    model.set_attn_implementation(attend.NAME)
     induction.build(model)
     return model
 
@@ -293,8 +293,8 @@ def exact(model: Any, rows: Sequence[Row]) -> float:  # noqa: ANN401 - transform
             hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
             trained = weights[:, 1:] == 1.0
             wrong = model.lm_head(hidden[trained]).argmax(-1) != ids[:, 1:][trained]
-        missed = trained.nonzero()[:, 0][wrong].unique()
-        right += len(batch) - len(missed)
+        missed: list[int] = trained.nonzero()[:, 0][wrong].tolist()
+        right += len(batch) - len(set(missed))
     return right / len(rows)
 
 

@@ -14,6 +14,10 @@ def _dictionary(b: Bench) -> dict[str, int]:
     return {b.pick("abcdefgh"): b.random.randint(0, 12) for _ in range(b.random.randint(1, 4))}
 
 
+def _values(b: Bench) -> list[int]:
+    return b.integers(3, 6)
+
+
 def counts(b: Bench) -> Unit:
     """How often each occurs."""
     xs, x, key, found = (b.variable() for _ in range(4))
@@ -92,7 +96,7 @@ def grouped(b: Bench) -> Unit:
 def part(b: Bench) -> Unit:
     """A part of a text or of a list."""
     x, n = b.variable(), b.variable()
-    many, sample = b.pick((("letters", text), ("values", lambda b: b.integers(3, 6))))
+    many, sample = b.pick((("letters", text), ("values", _values)))
     words, right, *wrong = b.pick(
         (
             (f"the first {n} {many} of {x}", f":{n}", f"{n}:", f":-{n}"),

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import gzip
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -47,7 +47,7 @@ class Stage:
 
     @staticmethod
     @asynccontextmanager
-    async def open() -> "AsyncIterator[Stage]":
+    async def open() -> "AsyncGenerator[Stage]":
         """A stage with an empty workspace."""
         workspace = await asyncio.to_thread(copy_of, {})
         sandbox = await open_sandbox(workspace.root)

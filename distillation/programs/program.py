@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from random import Random
+from typing import cast
 
 from agent.task import Split, Task
 from distillation.programs import classes, functions
@@ -80,9 +81,9 @@ def puzzle(
         bench = Bench(random, Names(random, split))
         count = max(faults, random.choice(units))
         broken = set(random.sample(range(count), faults))
-        units = [_tested(FAMILIES[family], bench, n in broken) for n in range(count)]
-        if all(units):
-            return _project(f"{family}/{split}/{seed}", bench, [unit for unit in units if unit])
+        tested = [_tested(FAMILIES[family], bench, n in broken) for n in range(count)]
+        if all(tested):
+            return _project(f"{family}/{split}/{seed}", bench, [each for each in tested if each])
 
 
 def _tested(make: Callable[[Bench], Unit], bench: Bench, broken: bool) -> _Tested | None:
@@ -139,9 +140,10 @@ def _differs(value: object, expected: object) -> bool:
 def _plain(value: object) -> bool:
     """Whether a test can name the value."""
     if isinstance(value, list | tuple):
-        return all(_plain(item) for item in value)
+        return all(_plain(item) for item in cast("Sequence[object]", value))
     if isinstance(value, dict):
-        return all(_plain(item) for pair in value.items() for item in pair)
+        pairs = cast("Mapping[object, object]", value).items()
+        return all(_plain(item) for pair in pairs for item in pair)
     return value is None or isinstance(value, bool | int | str)
 
 

@@ -3,6 +3,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -213,7 +214,8 @@ def test_a_run_leaves_a_student_that_transformers_and_llama_load(folder: Path) -
     run(folder, SMALL)
     made = folder / "student"
     model = AutoModelForCausalLM.from_pretrained(made, dtype=torch.float32)
-    ids = AutoTokenizer.from_pretrained(made)("def f(x):\n    return x").input_ids
+    tokenizer: Any = AutoTokenizer.from_pretrained(made)
+    ids: list[int] = tokenizer("def f(x):\n    return x").input_ids
     with torch.no_grad():
         expected = model(input_ids=torch.tensor([ids])).logits[0].numpy()
     llama = Llama(str(made / "base.gguf"), n_ctx=256, logits_all=True, verbose=False)
