@@ -13,8 +13,10 @@ from random import Random
 from agent.message import Message
 from agent.model import Event
 from agent.models.scripted import ScriptedModel, reply
-from distillation.programs.program import Fault, Puzzle
+from agent.task import Task
+from distillation.programs.program import FAMILIES, Fault, Puzzle, puzzle
 from distillation.programs.prompts import COMMANDS
+from sandbox.refused import Refused
 from tools.call import JSON, ToolCall
 from tools.schema import ToolSchema
 
@@ -40,9 +42,9 @@ class Move:
     """Whether the tests that it runs are to pass; None where it runs none."""
 
 
-def tutor(puzzle: Puzzle, detours: float = 0.0) -> ScriptedModel:
+def tutor(made: Puzzle, detours: float = 0.0) -> ScriptedModel:
     """A model that plays the moves of `moves`, for the agent itself."""
-    plan = moves(puzzle, detours)
+    plan = moves(made, detours)
 
     def play(messages: Sequence[Message], tools: Sequence[ToolSchema]) -> tuple[Event, ...]:
         return event(plan[sum(m["role"] == "assistant" for m in messages)], len(messages))
@@ -57,11 +59,11 @@ def event(move: Move, index: int) -> tuple[Event, ...]:
     return reply(move.text, ToolCall(f"call_{index}_0", move.tool, move.arguments or {}))
 
 
-def moves(puzzle: Puzzle, detours: float = 0.0) -> list[Move]:
+def moves(made: Puzzle, detours: float = 0.0) -> list[Move]:
     """The way to the solution; `detours` is the chance of each kind of mistake."""
-    random = Random(f"moves {puzzle.task.id}")
+    random = Random(f"moves {made.task.id}")
     wrong = frozenset(kind for kind in DETOURS if random.random() < detours)
-    return list(_Plan(puzzle, random, wrong).moves())
+    return list(_Plan(made, random, wrong).moves())
 
 
 @dataclass(frozen=True)
@@ -207,3 +209,27 @@ def answer(faults: Sequence[Fault]) -> str:
     )
     paths = " and ".join(dict.fromkeys(fault.path for fault in faults))
     return f"{was} I changed {paths}, and all tests pass now."
+
+
+def teacher(task: Task) -> ScriptedModel:
+    """The tutor of a generated task, found by the task alone: for collecting, as other teachers.
+
+    Raises:
+        Refused: the task was not generated, or by another version of this program.
+    """
+    for made in _candidates(task.id):
+        if made.task == task:
+            return tutor(made)
+    raise Refused(
+        f"The task {task.id} was not made by this version's generator, whose tutor knows no other: "
+        "use another teacher."
+    )
+
+
+def _candidates(id: str) -> Iterator[Puzzle]:
+    """The puzzles that a task of this id can be."""
+    family, _, rest = id.partition("/")
+    split, _, seed = rest.partition("/")
+    if family in FAMILIES and split in ("train", "heldout") and seed.isdecimal():
+        for faults in (1, None):
+            yield puzzle(family, split, int(seed), faults)

@@ -12,19 +12,10 @@ from distillation.programs.drills import drill
 from distillation.programs.play import shard
 from training import attend, bpe, student
 from training.corpus import Corpus, Row
-from training.pretrain import (
-    KINDS,
-    TEMPLATE,
-    Phase,
-    Pretraining,
-    Training,
-    batches,
-    exact,
-    padded,
-    run,
-    untrained,
-    weighted_loss,
-)
+from training.learner import Training, untrained
+from training.loss import batches, exact, padded, weighted_loss
+from training.pretrain import TEMPLATE, run
+from training.pretraining import KINDS, Phase, Pretraining
 from training.student import Shape
 from training.tokens import ChatTokenizer
 
@@ -39,7 +30,7 @@ SHAPE = Shape(
     theta=1e7,
 )
 SMALL = Pretraining(
-    phases=(Phase(steps=2, copies=4), Phase(steps=3, copies=1, drills=2, episodes=1, chats=1)),
+    phases=(Phase(steps=2, copies=2), Phase(steps=2, drills=1, episodes=1, chats=1)),
     every=2,
     shards=1,
     played=6,
@@ -129,8 +120,8 @@ def test_steps_take_rows_in_order_and_none_twice(corpus: Corpus) -> None:
 
     for step in range(SMALL.steps):
         SMALL.rows(Asked(), step)  # type: ignore[arg-type]
-    assert len(asked) == len(set(asked)) == 2 * 4 + 3 * 5
-    assert sorted(n for kind, n in asked if kind == "drills") == list(range(6))
+    assert len(asked) == len(set(asked)) == 2 * 2 + 2 * 3
+    assert sorted(n for kind, n in asked if kind == "drills") == list(range(2))
 
 
 def test_learning_rates_rise_and_fall() -> None:
@@ -149,7 +140,7 @@ def test_batches_are_of_one_length_and_hold_every_row() -> None:
 
 def test_an_untrained_student_copies_what_it_read(corpus: Corpus, chat: ChatTokenizer) -> None:
     model = untrained(SMALL, chat)
-    ids, weights = padded(corpus.rows("copies", 0, 8))
+    ids, weights = padded(corpus.rows("copies", 0, 4))
     with torch.no_grad():
         guesses = model(input_ids=ids).logits[:, :-1].argmax(-1)
     counted = weights[:, 1:] == 1.0
@@ -182,7 +173,7 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
     news = list(whole.go(corpus))
     assert news[-1]["step"] == SMALL.steps
     killed = Training(SMALL, chat, tmp_path / "killed.pt")
-    for step in range(3):  # The checkpoint is that of step 2.
+    for step in range(3):  # One more than the checkpoint has.
         killed.step = step
         killed.learn(SMALL.rows(corpus, step))
         if step == 1:

@@ -1,0 +1,81 @@
+"""The numbers of a pretraining run."""
+
+from dataclasses import dataclass, field
+
+from training.corpus import Corpus, Row
+from training.student import Shape
+
+KINDS = ("copies", "drills", "episodes", "chats", "pages")
+SHAPE = Shape(
+    vocabulary=2048,
+    hidden=256,
+    feed_forward=768,
+    layers=4,
+    heads=4,
+    key_value_heads=4,
+    context=4096,
+    theta=1e7,
+)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """So many optimiser steps, each on so many rows of each kind."""
+
+    steps: int
+    copies: int = 0
+    drills: int = 0
+    episodes: int = 0
+    chats: int = 0
+    pages: int = 0
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """The numbers of a run. Two equal ones on the same episodes give the same student."""
+
+    phases: tuple[Phase, ...] = (
+        Phase(steps=600, copies=2, drills=20),
+        Phase(steps=450, copies=1, drills=6, episodes=6, chats=1, pages=1),
+    )
+    matrices: float = 0.007
+    """Learning rate of Muon, which trains the matrices of the blocks."""
+    others: float = 3e-3
+    """Learning rate of AdamW, which trains embeddings, norms and biases."""
+    warmup: int = 30
+    """Steps."""
+    decay: float = 0.5
+    """Share of the steps at the end in which the learning rates fall to nearly nothing."""
+    every: int = 100
+    """Steps between checkpoints."""
+    shards: int = 10
+    """Of episodes."""
+    played: int = 200
+    """Episodes in each of them; few fail and are left out."""
+    probed: int = 60
+    """Held-out drills that are looked at now and then."""
+    seed: int = 0
+    shape: Shape = field(default=SHAPE)
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps in all."""
+        return sum(phase.steps for phase in self.phases)
+
+    def factor(self, step: int) -> float:
+        """What the learning rates are multiplied by at a step, counted from 0."""
+        left = (self.steps - step) / (self.decay * self.steps)
+        return min((step + 1) / self.warmup, 1.0, max(left, 0.01))
+
+    def rows(self, corpus: Corpus, step: int) -> list[Row]:
+        """The rows of a step."""
+        at, phase, done = step, self.phases[0], dict.fromkeys(KINDS, 0)
+        for phase in self.phases:
+            for kind in KINDS:
+                done[kind] += min(at, phase.steps) * getattr(phase, kind)
+            if at < phase.steps:
+                break
+            at -= phase.steps
+        return [
+            row for kind in KINDS for row in corpus.rows(kind, done[kind], getattr(phase, kind))
+        ]
