@@ -29,7 +29,7 @@ def weighted_loss(model: Any, rows: Sequence[Row]) -> "torch.Tensor":  # noqa: A
     """The sum over all tokens of weight times cross entropy."""
     import torch
 
-    ids, weights = padded(rows)
+    ids, weights, _ = padded(rows)
     with torch.autocast(ids.device.type, torch.bfloat16):
         hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
         counted = weights[:, 1:] > 0
@@ -46,24 +46,26 @@ def exact(model: Any, rows: Sequence[Row]) -> float:  # noqa: ANN401 - transform
 
     right = 0
     for batch in batches(rows, TOGETHER):
-        ids, weights = padded(batch)
+        ids, _, written = padded(batch)
         with torch.no_grad(), torch.autocast(ids.device.type, torch.bfloat16):
             hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
-            trained = weights[:, 1:] == 1.0
+            trained = written[:, 1:]
             wrong = model.lm_head(hidden[trained]).argmax(-1) != ids[:, 1:][trained]
         missed: list[int] = trained.nonzero()[:, 0][wrong].tolist()
         right += len(batch) - len(set(missed))
     return right / len(rows)
 
 
-def padded(rows: Sequence[Row]) -> "tuple[torch.Tensor, torch.Tensor]":
-    """Ids and weights, padded on the right with what does not count."""
+def padded(rows: Sequence[Row]) -> "tuple[torch.Tensor, torch.Tensor, torch.Tensor]":
+    """Ids, weights and what is written, padded on the right with what does not count."""
     import torch
 
     longest = max(len(row.ids) for row in rows)
     ids = torch.zeros((len(rows), longest), dtype=torch.long)
     weights = torch.zeros((len(rows), longest))
+    written = torch.zeros((len(rows), longest), dtype=torch.bool)
     for n, row in enumerate(rows):
         ids[n, : len(row.ids)] = torch.tensor(row.ids)
         weights[n, : len(row.ids)] = torch.tensor(row.weights)
-    return ids, weights
+        written[n, : len(row.ids)] = torch.tensor(row.written)
+    return ids, weights, written

@@ -2,16 +2,19 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from distillation.programs.chats import chat as answered
 from distillation.programs.drills import drill
 from distillation.programs.play import shard
 from training import attend, bpe, student
-from training.corpus import Corpus, Row
+from training.corpus import Corpus, Emphasis, Row
 from training.learner import Training, untrained
 from training.loss import batches, exact, padded, weighted_loss
 from training.pretrain import TEMPLATE, run
@@ -37,6 +40,15 @@ SMALL = Pretraining(
     probed=2,
     shape=SHAPE,
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads that wait for each other cost more than so small a model gains."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -80,41 +92,52 @@ def test_rows_depend_on_their_number_alone(corpus: Corpus, chat: ChatTokenizer) 
 
 def test_what_is_trained_is_what_the_student_writes(corpus: Corpus, chat: ChatTokenizer) -> None:
     for row in corpus.rows("drills", 0, 10):
-        written = [id for id, weight in zip(row.ids, row.weights, strict=True) if weight == 1.0]
-        text = chat.tokenizer.decode(written, skip_special_tokens=False)
+        text = written(row, chat)
         assert text.endswith("</tool_call><|im_end|>")
         assert text.count("<|im_end|>") == 1
         assert "edit_file" in text
         assert "read_file" not in text
     for row in corpus.rows("chats", 0, 10):
-        written = [id for id, weight in zip(row.ids, row.weights, strict=True) if weight == 1.0]
-        assert chat.tokenizer.decode(written, skip_special_tokens=False).endswith("<|im_end|>")
+        assert written(row, chat).endswith("<|im_end|>")
 
 
-def test_mistakes_do_not_count_at_all(corpus: Corpus, chat: ChatTokenizer) -> None:
-    from dataclasses import replace
+def written(row: Row, chat: ChatTokenizer) -> str:
+    ids = [id for id, flag in zip(row.ids, row.written, strict=True) if flag]
+    return chat.tokenizer.decode(ids, skip_special_tokens=False)
 
-    from distillation.programs.chats import chat as asked
 
-    example = asked(3)
-    mistaken = replace(example, messages=[*example.messages] * 1, trained=[False, False, True])
-    row = corpus._row(mistaken, "x")  # pyright: ignore[reportPrivateUsage]
-    twice = replace(
-        example,
-        messages=[*example.messages, *example.messages[1:]],
+def test_what_is_said_before_a_call_can_count_more(corpus: Corpus, chat: ChatTokenizer) -> None:
+    for row in corpus.rows("drills", 0, 10, Emphasis(read=0.25, said=4.0)):
+        loud = [id for id, weight in zip(row.ids, row.weights, strict=True) if weight == 4.0]
+        said = chat.tokenizer.decode(loud)
+        assert written(row, chat).startswith(said)
+        assert said.endswith((".", ".\n"))
+        assert "tool_call" not in said
+        assert set(row.weights) == {0.0, 0.25, 1.0, 4.0}
+
+
+def test_mistakes_do_not_count_at_all(chat: ChatTokenizer) -> None:
+    good = answered(3)
+    # The same answer twice, and the first one is a mistake.
+    bad = replace(
+        good,
+        messages=[*good.messages, *good.messages[1:]],
         trained=[False, False, False, False, True],
     )
-    wrong = corpus._row(twice, "x")  # pyright: ignore[reportPrivateUsage]
-    assert sum(weight == 1.0 for weight in wrong.weights) == sum(w == 1.0 for w in row.weights)
-    start = len(row.ids) - sum(weight == 1.0 for weight in row.weights) - 1
-    assert not any(wrong.weights[start : len(row.ids) - 1])
+    corpus = Corpus(chat, [])
+    rows = [corpus.row(example, "x", Emphasis()) for example in (good, bad)]
+    size = sum(rows[0].written)
+    assert sum(rows[1].written) == size
+    start = rows[0].written.index(True)
+    assert rows[1].ids[start : start + size] == rows[0].ids[start : start + size]
+    assert not any(rows[1].weights[start : start + size])
 
 
 def test_steps_take_rows_in_order_and_none_twice(corpus: Corpus) -> None:
     asked: list[tuple[str, int]] = []
 
     class Asked:
-        def rows(self, kind: str, start: int, count: int) -> list[Row]:
+        def rows(self, kind: str, start: int, count: int, emphasis: Emphasis) -> list[Row]:
             asked.extend((kind, n) for n in range(start, start + count))
             return []
 
@@ -132,7 +155,7 @@ def test_learning_rates_rise_and_fall() -> None:
 
 
 def test_batches_are_of_one_length_and_hold_every_row() -> None:
-    rows = [Row([1] * n, [1.0] * n) for n in (5, 9, 2, 7, 30, 3)]
+    rows = [Row([1] * n, [1.0] * n, [True] * n) for n in (5, 9, 2, 7, 30, 3)]
     made = list(batches(rows, 20))
     assert sorted(len(row.ids) for batch in made for row in batch) == [2, 3, 5, 7, 9, 30]
     assert all(len(b) == 1 or len(b) * max(len(r.ids) for r in b) <= 20 for b in made)
@@ -140,11 +163,10 @@ def test_batches_are_of_one_length_and_hold_every_row() -> None:
 
 def test_an_untrained_student_copies_what_it_read(corpus: Corpus, chat: ChatTokenizer) -> None:
     model = untrained(SMALL, chat)
-    ids, weights = padded(corpus.rows("copies", 0, 4))
+    ids, _, counted = padded(corpus.rows("copies", 0, 4))
     with torch.no_grad():
         guesses = model(input_ids=ids).logits[:, :-1].argmax(-1)
-    counted = weights[:, 1:] == 1.0
-    assert (guesses == ids[:, 1:])[counted].float().mean() > 0.8
+    assert (guesses == ids[:, 1:])[counted[:, 1:]].float().mean() > 0.8
 
 
 def test_attention_in_halves_is_attention(chat: ChatTokenizer) -> None:
@@ -193,8 +215,9 @@ def test_the_share_of_exact_turns_is_counted(corpus: Corpus, chat: ChatTokenizer
     ids = [chat.special["<|im_start|>"]] * 4
     with torch.no_grad():
         guess = int(model(input_ids=torch.tensor([ids])).logits[0, -1].argmax())
-    right = Row([*ids, guess], [0.0] * 4 + [1.0])
-    wrong = Row([*ids, guess - 1], [0.0] * 4 + [1.0])
+    flags = [False] * 4 + [True]
+    right = Row([*ids, guess], [0.0] * 4 + [1.0], flags)
+    wrong = Row([*ids, guess - 1], [0.0] * 4 + [1.0], flags)
     assert exact(model, [right, wrong, wrong, wrong]) == 0.25
 
 
