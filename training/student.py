@@ -71,6 +71,12 @@ def write(
     part.rename(folder)
 
 
+def shipped() -> Path | None:
+    """The folder of the pretrained student that comes with this package; None if none does."""
+    folder = Path(str(files("training").joinpath("base")))
+    return folder if (folder / "base.gguf").is_file() else None
+
+
 def template(name: str = "student") -> str:
     """The chat template of the untrained student, or the one of this name."""
     return files("training").joinpath(f"templates/{name}.jinja").read_text(encoding="utf-8")

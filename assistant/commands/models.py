@@ -56,7 +56,8 @@ def _list(registry: Registry, as_json: bool) -> None:
 
 def _line(version: ModelVersion, active: bool) -> str:
     created = time.strftime("%Y-%m-%d %H:%M", time.localtime(version.created))
-    kind = "untrained" if version.is_base else f"from {version.parent}"
+    base = "untrained" if version.is_untrained else "pretrained"
+    kind = base if version.is_base else f"from {version.parent}"
     parts = [f"{'*' if active else ' '} {version.id:<12} {created}  {kind}"]
     figures = version.figures
     if "rows" in figures:
