@@ -66,6 +66,8 @@ def write(
     stops = [tokenizer.token_to_id("<|im_end|>"), tokenizer.token_to_id("<|endoftext|>")]
     _write(part / "generation_config.json", {"eos_token_id": stops, "pad_token_id": stops[1]})
     _save_weights(part / "model.safetensors", weights)
+    # The library makes it readable for nobody else.
+    (part / "model.safetensors").chmod(0o644)
     base_gguf.write(part, part / "base.gguf")
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
