@@ -94,7 +94,8 @@ def untrained(numbers: Pretraining, chat: ChatTokenizer) -> Any:  # noqa: ANN401
 
     attend.register()
     torch.manual_seed(numbers.seed)
-    settings = student.config(numbers.shape, chat.tokenizer) | {"dtype": "float32"}
+    settings: dict[str, Any] = student.config(numbers.shape, chat.tokenizer)
+    settings["dtype"] = "float32"
     model: Any = Qwen2ForCausalLM(Qwen2Config(**settings))
     model.set_attn_implementation(attend.NAME)
     induction.build(model)

@@ -1,7 +1,7 @@
 """The loss of weighted rows, and how many of them are foretold exactly."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from training.corpus import Row
 
@@ -51,7 +51,7 @@ def exact(model: Any, rows: Sequence[Row]) -> float:  # noqa: ANN401 - transform
             hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
             trained = written[:, 1:]
             wrong = model.lm_head(hidden[trained]).argmax(-1) != ids[:, 1:][trained]
-        missed: list[int] = trained.nonzero()[:, 0][wrong].tolist()
+        missed = cast("list[int]", trained.nonzero()[:, 0][wrong].tolist())
         right += len(batch) - len(set(missed))
     return right / len(rows)
 
