@@ -5,13 +5,18 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .SILENT:
 .ONESHELL:
-.PHONY: run train test check lock
+.PHONY: run train student test check lock
 
 run: .venv/run.stamp
 	if [ -t 0 ]; then exec $(BIN)/assistant; else exec $(BIN)/assistant demo; fi
 
 train: .venv/train.stamp
 	echo "The training parts are installed; \`$(BIN)/assistant retrain\` uses them."
+
+# The student that is shipped, from nothing; killed and started again, it goes on.
+student: .venv/train.stamp
+	$(BIN)/python -P -m training.pretrain .student
+	echo "The student is in .student/student."
 
 test: .venv/dev.stamp
 	$(BIN)/pytest -q

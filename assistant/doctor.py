@@ -140,7 +140,7 @@ def _student(config: Config) -> Finding:
         return Finding("student", "broken", str(refusal), "assistant models rollback", needed=False)
     if version is None:
         return Finding("student", "missing", "none yet", "assistant student init", needed=False)
-    return Finding("student", "ok", version.id + (", untrained" if version.is_base else ""))
+    return Finding("student", "ok", version.id + (", untrained" if version.is_untrained else ""))
 
 
 def _key(name: str) -> Finding:

@@ -25,6 +25,11 @@ UNTRAINED = (
     "`assistant retrain`, or use a real model, e.g. --model claude with ANTHROPIC_API_KEY set."
 )
 
+SMALL = (
+    "This student is small: it repairs little Python programs whose tests fail, offline. For more, "
+    "get a bigger model with `assistant models pull`, or use one with a key, e.g. --model claude."
+)
+
 Say = Callable[[str], None]
 """Shows one line to the user."""
 
@@ -75,7 +80,7 @@ class Student:
     def label(self) -> str:
         """The version, and whether it ever learnt anything."""
         name = "student" if self.version.id == "student" else f"student {self.version.id}"
-        return name + (" (untrained)" if self.version.is_base else "")
+        return name + (" (untrained)" if self.version.is_untrained else "")
 
     async def follow(self) -> str | None:
         """Swap the active version in if it is another one than before.
@@ -112,10 +117,10 @@ async def open_driver(config: Config, spec: str, say: Say) -> Driver:
     registry = Registry(config.home)
     version = registry.active()
     if version is None:
-        say("There is no student yet; making an untrained one, which takes some seconds.")
+        say("There is no student yet; making the first one, which takes some seconds.")
         version = await asyncio.to_thread(make, registry)
     if version.is_base:
-        say(UNTRAINED)
+        say(UNTRAINED if version.is_untrained else SMALL)
     weights = registry.weights(version)
     model = await asyncio.to_thread(open_weights, weights, config.models)
     _settle(model, config, say)

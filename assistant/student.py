@@ -1,7 +1,8 @@
-"""The first student, made when it is first needed."""
+"""The first student, taken over from the package or made when it is first needed."""
 
 import importlib.util
 import shutil
+from pathlib import Path
 
 from sandbox.refused import Refused
 from training import student
@@ -26,8 +27,10 @@ def require_parts() -> None:
         )
 
 
-def make(registry: Registry, id: str = "student", seed: int = 0) -> ModelVersion:
-    """Make an untrained student and take it in as version `id`; takes seconds.
+def make(registry: Registry, id: str = "student", seed: int | None = None) -> ModelVersion:
+    """Take the pretrained student in as version `id`; takes seconds.
+
+    `seed`: make an untrained one from it instead, as where the package comes without one.
 
     Raises:
         Refused: a library is missing, its files cannot be written, or the id is taken.
@@ -36,7 +39,7 @@ def make(registry: Registry, id: str = "student", seed: int = 0) -> ModelVersion
     folder = registry.path(id).with_name(f"{id}.new")
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
-        student.init(folder, seed)
+        _fill(folder, seed)
         return registry.add_base(folder, id)
     except Exception as error:
         # How libraries in Rust, and numpy, report a full disk: in exceptions of their own.
@@ -48,3 +51,13 @@ def make(registry: Registry, id: str = "student", seed: int = 0) -> ModelVersion
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(folder.with_name(f"{folder.name}.part"), ignore_errors=True)
+
+
+def _fill(folder: Path, seed: int | None) -> None:
+    """Put the files of a first student into a new folder."""
+    shipped = student.shipped()
+    if shipped is None or seed is not None:
+        student.init(folder, seed or 0)
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(shipped, folder)

@@ -6,6 +6,7 @@ real on any machine; made without torch, because chatting must not need torch.
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -33,6 +34,8 @@ class Shape:
     key_value_heads: int = 1
     context: int = 8192
     """Tokens."""
+    theta: float = 10000.0
+    """Of the rotary embedding: the larger, the more of a head is the same at any distance."""
 
 
 def init(folder: Path, seed: int = 0, shape: Shape | None = None) -> None:
@@ -41,28 +44,48 @@ def init(folder: Path, seed: int = 0, shape: Shape | None = None) -> None:
     The folder appears whole, by rename; one that is there already is replaced.
     """
     shape = shape or Shape()
+    tokenizer = bpe.train(shape.vocabulary)
+    weights = _weights(config(shape, tokenizer), seed)
+    write(folder, shape, tokenizer, template(), weights)
+
+
+def write(
+    folder: Path,
+    shape: Shape,
+    tokenizer: "Tokenizer",
+    chat_template: str,
+    weights: "Mapping[str, NDArray[numpy.float16]]",
+) -> None:
+    """Write a student with these weights to `folder`, whole or not at all."""
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    tokenizer = bpe.train(shape.vocabulary)
     tokenizer.save(str(part / "tokenizer.json"))
-    config = _config(shape, tokenizer)
-    _write(part / "config.json", config)
-    _write(part / "tokenizer_config.json", _tokenizer_config(shape))
+    _write(part / "config.json", config(shape, tokenizer))
+    _write(part / "tokenizer_config.json", _tokenizer_config(shape, chat_template))
     stops = [tokenizer.token_to_id("<|im_end|>"), tokenizer.token_to_id("<|endoftext|>")]
     _write(part / "generation_config.json", {"eos_token_id": stops, "pad_token_id": stops[1]})
-    _save_weights(part / "model.safetensors", config, seed)
+    _save_weights(part / "model.safetensors", weights)
+    # The library makes it readable for nobody else.
+    (part / "model.safetensors").chmod(0o644)
     base_gguf.write(part, part / "base.gguf")
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
 
 
-def template() -> str:
-    """The student's chat template."""
-    return files("training").joinpath("templates/student.jinja").read_text(encoding="utf-8")
+def shipped() -> Path | None:
+    """The folder of the pretrained student that comes with this package; None if none does."""
+    folder = Path(str(files("training").joinpath("base")))
+    return folder if (folder / "base.gguf").is_file() else None
 
 
-def _config(shape: Shape, tokenizer: "Tokenizer") -> dict[str, Any]:
+def template(name: str = "student") -> str:
+    """The chat template of the untrained student, or the one of this name."""
+    return files("training").joinpath(f"templates/{name}.jinja").read_text(encoding="utf-8")
+
+
+def config(shape: Shape, tokenizer: "Tokenizer") -> dict[str, Any]:
+    """What `config.json` holds."""
     return {
         "architectures": ["Qwen2ForCausalLM"],
         "model_type": "qwen2",
@@ -73,7 +96,7 @@ def _config(shape: Shape, tokenizer: "Tokenizer") -> dict[str, Any]:
         "num_attention_heads": shape.heads,
         "num_key_value_heads": shape.key_value_heads,
         "max_position_embeddings": shape.context,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+        "rope_parameters": {"rope_type": "default", "rope_theta": shape.theta},
         "rms_norm_eps": 1e-6,
         "hidden_act": "silu",
         "tie_word_embeddings": True,
@@ -85,22 +108,22 @@ def _config(shape: Shape, tokenizer: "Tokenizer") -> dict[str, Any]:
     }
 
 
-def _tokenizer_config(shape: Shape) -> dict[str, Any]:
+def _tokenizer_config(shape: Shape, chat_template: str) -> dict[str, Any]:
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "eos_token": "<|im_end|>",
         "pad_token": "<|endoftext|>",
         "model_max_length": shape.context,
         "clean_up_tokenization_spaces": False,
-        "chat_template": template(),
+        "chat_template": chat_template,
     }
 
 
-def _save_weights(path: Path, config: dict[str, Any], seed: int) -> None:
+def _save_weights(path: Path, weights: "Mapping[str, NDArray[numpy.float16]]") -> None:
     from safetensors import numpy as safetensors
 
     save = cast("Any", safetensors.save_file)
-    save(_weights(config, seed), path, metadata={"format": "pt"})
+    save(dict(weights), path, metadata={"format": "pt"})
 
 
 def _weights(config: dict[str, Any], seed: int) -> "dict[str, NDArray[numpy.float16]]":

@@ -10,6 +10,8 @@ from distillation.manifest import write_manifest
 from sandbox.refused import Refused
 
 FORMAT = 1
+CARD = "MODEL_CARD.md"
+"""What a base that was pretrained has with it."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,18 @@ class ModelVersion:
     def is_base(self) -> bool:
         """Whether it stands alone."""
         return self.base == self.id
+
+    @property
+    def is_untrained(self) -> bool:
+        """Whether nobody ever taught it anything: a base without a model card."""
+        return self.is_base and CARD not in self.files
+
+    @property
+    def origin(self) -> str:
+        """What it was before, for people."""
+        if not self.is_base:
+            return f"from {self.parent}"
+        return "untrained" if self.is_untrained else "pretrained"
 
     def write(self, folder: Path) -> None:
         """Write the manifest by rename; it is what makes the folder a version."""

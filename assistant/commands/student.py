@@ -1,4 +1,4 @@
-"""Make the first student: a tiny, untrained model on which the whole loop can work.
+"""Make the first student: the pretrained one, or an untrained one to try the loop on.
 
 examples:
   assistant student init
@@ -18,7 +18,7 @@ from training.registry import Registry
 def arguments(parser: ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("what", choices=["init"])
-    parser.add_argument("--seed", type=int, default=0, help="another seed is another student")
+    parser.add_argument("--seed", type=int, help="make an untrained one; each seed is another one")
     parser.add_argument("--id", default="student", help="the name of the version")
 
 
@@ -36,6 +36,7 @@ def run(options: Namespace, config: Config) -> int:
     took = time.monotonic() - began
     sys.stdout.write(
         f"The student '{version.id}' is made ({size / 1e6:.1f} MB, {took:.0f} s). "
-        "It is untrained: `assistant collect`, then `assistant retrain` teach it.\n"
+        f"It is {'untrained' if version.is_untrained else 'pretrained'}: `assistant collect`, "
+        "then `assistant retrain` teach it.\n"
     )
     return 0

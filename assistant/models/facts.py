@@ -60,8 +60,7 @@ def _version(config: Config, name: str) -> Facts:
     version = registry.version(id)
     weights = registry.weights(version)
     active = " (active)" if registry.active_id() == id else ""
-    found = {"kind": f"version of the student{active}", "version": id}
-    found |= {"origin": "untrained" if version.is_base else f"trained from {version.parent}"}
+    found = {"kind": f"version of the student{active}", "version": id, "origin": version.origin}
     found |= {"file": str(weights.gguf)} | _gguf(config, weights.gguf)
     if weights.adapter:
         found["adapter"] = f"{weights.adapter} ({size(weights.adapter.stat().st_size)})"

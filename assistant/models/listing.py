@@ -137,7 +137,7 @@ def _version(version: ModelVersion) -> Row:
         parts.append(f"loss {figures['eval_loss_before']:.2f} to {figures['eval_loss']:.2f}")
     if "kl_adapter" in figures:
         parts.append(f"KL {figures['kl_adapter']:.0e}")
-    kind = "untrained" if version.is_base else f"from {version.parent}"
+    kind = version.origin
     return (version.id, created, kind, " · ".join(parts))
 
 

@@ -1,0 +1,110 @@
+"""The pretrained student on held-out tasks, through the agent, the sandbox and llama.cpp.
+
+Run as `python -m benchmarks.student GGUF [FAMILY] [COUNT] [--adapter FILE] [--grammar]`: COUNT
+(200) generated tasks of a family (`functions`) whose programs and names pretraining never saw, or
+the tasks of a JSON lines file in FAMILY's place. Prints how many are solved, how many of the tool
+calls were valid without the grammar, seconds per task and tokens per second. Tasks that are
+finished are kept in a folder beside the GGUF, so that a second run goes on.
+"""
+
+import argparse
+import asyncio
+import statistics
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.formats import Format
+from agent.message import Message
+from agent.model import Event, Malformed, Usage
+from agent.models.llama import LlamaModel
+from agent.models.llama_guard import Guard
+from agent.models.settings import ModelSettings
+from agent.store import Store
+from agent.task import Task
+from distillation.programs.program import FAMILIES, puzzle
+from distillation.tasks import load_tasks
+from tests.agent.schemas import unfit
+from tools.call import ToolCall
+from tools.schema import ToolSchema
+from training.evaluate import Evaluation
+from training.progress import Progress
+
+
+class Free(LlamaModel):
+    """A student that no grammar holds."""
+
+    def _guard(self, form: Format, tools: Sequence[ToolSchema]) -> Guard:
+        return Guard(self._runtime, form, ())
+
+
+@dataclass
+class Watched:
+    """Counts what a student does."""
+
+    model: LlamaModel
+    counts: Counter[str] = field(default_factory=Counter[str])
+    speeds: list[float] = field(default_factory=list[float])
+    name: str = "student"
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema]
+    ) -> AsyncIterator[Event]:
+        began = time.perf_counter()
+        async for event in self.model.stream(messages, tools):
+            if isinstance(event, ToolCall):
+                self.counts["broken" if unfit(event, list(tools)) else "valid"] += 1
+            if isinstance(event, Malformed):
+                self.counts["broken"] += 1
+            if isinstance(event, Usage):
+                self.speeds.append(event.output / (time.perf_counter() - began))
+            yield event
+
+
+def tasks_of(family: str, count: int) -> list[Task]:
+    """Held-out tasks; the same every time."""
+    if family not in FAMILIES:
+        return load_tasks(Path(family))[:count]
+    return [
+        puzzle(family, "heldout", seed, None if seed % 10 == 0 else 1).task for seed in range(count)
+    ]
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("gguf", type=Path)
+    parser.add_argument("family", nargs="?", default="functions")
+    parser.add_argument("count", nargs="?", type=int, default=200)
+    parser.add_argument("--adapter", type=Path)
+    parser.add_argument("--grammar", action="store_true")
+    given = parser.parse_args()
+    kind = LlamaModel if given.grammar else Free
+    watched = Watched(kind(given.gguf, given.adapter, settings=ModelSettings(max_tokens=400)))
+    name = f"{given.gguf.stem}-{Path(given.family).stem}-{given.count}"
+    folder = given.gguf.parent / "evaluated" / (name + "-grammar" * given.grammar)
+    store = Store(folder / "episodes.db")
+    tasks = tasks_of(given.family, given.count)
+
+    def tell(progress: Progress) -> None:
+        if progress.values["done"] % 20 == 0:
+            print(progress.text, flush=True)
+
+    card = await Evaluation(tasks, store).run(given.gguf.stem, watched, folder, tell)
+    kinds = {task.id: task.category for task in tasks}
+    print(f"solved: {card}")
+    for kind_of in sorted(set(kinds.values())):
+        mine = [r for r in card.results if kinds[r.task] == kind_of]
+        print(f"  {kind_of:<22}{sum(r.outcome == 'pass' for r in mine):>4} of {len(mine)}")
+    print("stops:", dict(Counter(r.stop for r in card.results)))
+    print("calls:", dict(watched.counts))
+    print(f"seconds per task: {statistics.median(r.seconds for r in card.results):.2f}")
+    if watched.speeds:
+        print(f"tokens per second while answering: {statistics.median(watched.speeds):.0f}")
+    await watched.model.close()
+    store.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,125 @@
+"""Plays tutored episodes through the real tools, in shards of rows on disk.
+
+The messages are those that the agent itself would have recorded, made without its store and graph:
+a test compares them. A shard is written whole, by rename; a killed run goes on after the last one.
+"""
+
+import asyncio
+import contextlib
+import gzip
+import json
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from agent.message import Message, assistant, observed, system, user
+from agent.prompt import system_prompt
+from agent.task import Split
+from distillation.example import Example
+from distillation.programs.program import Puzzle, puzzle
+from distillation.programs.tutor import Move, moves
+from distillation.programs.warm import Warm
+from sandbox.backend import open_sandbox
+from sandbox.sandbox import Sandbox
+from sandbox.tree import name as named
+from sandbox.workspace import Workspace, copy_of, place
+from tools.call import ToolCall
+from tools.registry import default_tools
+from tools.tool import Context, execute, schema
+
+TOOLS = default_tools()
+_DETOURS = 0.05
+"""Chance of each kind of mistake in an episode."""
+
+
+class Failed(Exception):
+    """An episode did not go as its maker expected; `str()` says where."""
+
+
+class Stage:
+    """One sandbox, in which episodes are played one after the other."""
+
+    def __init__(self, workspace: Workspace, sandbox: Sandbox) -> None:
+        """Use `Stage.open`."""
+        self._root = workspace.root
+        self._sandbox = cast(Sandbox, Warm(sandbox))
+
+    @staticmethod
+    @asynccontextmanager
+    async def open() -> "AsyncGenerator[Stage]":
+        """A stage with an empty workspace."""
+        workspace = await asyncio.to_thread(copy_of, {})
+        sandbox = await open_sandbox(workspace.root)
+        try:
+            yield Stage(workspace, sandbox)
+        finally:
+            await sandbox.close()
+            await asyncio.to_thread(workspace.close)
+
+    async def play(self, puzzle: Puzzle, detours: float) -> Example:
+        """The episode of a puzzle.
+
+        Raises:
+            Failed: tests passed or failed where they should not have.
+        """
+        task = puzzle.task
+        await self._fill(task.files | task.check.protected)
+        messages: list[Message] = [system(system_prompt()), user(task.prompt)]
+        trained = [False, False]
+        context = Context(self._sandbox, self._root)
+        for move in moves(puzzle, detours):
+            trained += [move.trained] + [False] * bool(move.tool)
+            messages += await _made(move, len(messages), context)
+        schemas = [schema(tool) for tool in TOOLS]
+        return Example(task.id, task.id, messages, schemas, trained)
+
+    async def _fill(self, files: dict[str, str]) -> None:
+        """Empty the workspace and put the files there."""
+        await self._sandbox.run(["sh", "-c", "rm -rf -- * .[!.]*"])
+        for path, text in files.items():
+            place(self._root, named(path), text)
+
+
+async def _made(move: Move, index: int, context: Context) -> list[Message]:
+    """The messages of a move."""
+    if not move.tool:
+        return [assistant(move.text)]
+    call = ToolCall(f"call_{index}_0", move.tool, move.arguments or {})
+    result = await execute(call, TOOLS, context)
+    green = "[exit code 0]" in result.text
+    if move.green is not None and green != move.green:
+        raise Failed(f"the tests {'pass' if green else 'fail'} at message {index}")
+    return [assistant(move.text, [call]), observed(result)]
+
+
+def write(path: Path, rows: Sequence[Example]) -> None:
+    """Write a shard; the tools are left out, since they are always the same."""
+    part = path.with_suffix(".part")
+    with gzip.open(part, "wt", encoding="utf-8", compresslevel=4) as file:
+        for row in rows:
+            record = {"id": row.task, "messages": row.messages, "trained": row.trained}
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+    part.rename(path)
+
+
+def read(path: Path) -> list[Example]:
+    """The rows of a shard."""
+    schemas = [schema(tool) for tool in TOOLS]
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        records: list[dict[str, Any]] = [json.loads(line) for line in file]
+    return [Example(r["id"], r["id"], r["messages"], schemas, r["trained"]) for r in records]
+
+
+async def shard(folder: Path, family: str, split: Split, number: int, rows: int = 200) -> None:
+    """Make shard `number` of a family if it is not there; episodes that fail are left out."""
+    path = folder / f"{family}-{split}-{number:04}.jsonl.gz"
+    if path.exists():
+        return
+    made: list[Example] = []
+    async with Stage.open() as stage:
+        for seed in range(number * rows, (number + 1) * rows):
+            with contextlib.suppress(Failed):
+                made.append(await stage.play(puzzle(family, split, seed, None), _DETOURS))
+    folder.mkdir(parents=True, exist_ok=True)
+    write(path, made)

@@ -1,0 +1,218 @@
+import ast
+import asyncio
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from agent.limits import EpisodeLimits
+from agent.message import Message
+from agent.store import Store
+from agent.task import Split
+from distillation.programs import classes, functions
+from distillation.programs.drills import drill
+from distillation.programs.names import Names, split_of_word
+from distillation.programs.play import Failed, Stage, read, shard, write
+from distillation.programs.program import FAMILIES, Puzzle, puzzle
+from distillation.programs.sites import bugs, render, site
+from distillation.programs.tutor import change, moves, tutor
+from distillation.programs.warm import Warm
+from distillation.rollout import rollout
+from sandbox.backend import open_sandbox
+from sandbox.verify import verify
+from sandbox.workspace import copy_of
+
+MANY = 80
+
+
+def puzzles(family: str, split: Split = "train", count: int = MANY) -> Iterator[Puzzle]:
+    return (puzzle(family, split, seed, None) for seed in range(count))
+
+
+def names(made: Puzzle) -> set[str]:
+    """Every name that a module defines, taken apart at its underscores."""
+    found: set[str] = set()
+    for path, text in (made.task.files | (made.task.solution or {})).items():
+        found |= {part for name in Path(path).with_suffix("").parts for part in name.split("_")}
+        for node in ast.walk(ast.parse(text) if path.endswith(".py") else ast.Module([], [])):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                found |= set(node.name.split("_"))
+            if isinstance(node, ast.arg):
+                found |= set(node.arg.split("_"))
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found |= set(node.id.split("_"))
+    return found
+
+
+def test_a_marked_text_renders_right_and_with_each_of_its_bugs() -> None:
+    inner = site("constant", 1, 2)
+    text = "a\n" + site("missing return", f"return {inner}\n", f"{inner}\n") + "b"
+    assert render(text) == "a\nreturn 1\nb"
+    known = bugs(text)
+    assert [(bug.kind, bug.right.strip(), bug.wrong.strip()) for bug in known] == [
+        ("missing return", "return 1", "1"),
+        ("constant", "1", "2"),
+    ]
+    assert [render(text, bug) for bug in known] == ["a\n1\nb", "a\nreturn 2\nb"]
+
+
+def test_the_same_seed_makes_the_same_puzzle() -> None:
+    for family in FAMILIES:
+        assert list(puzzles(family, count=10)) == list(puzzles(family, count=10))
+        assert len({made.task.digest for made in puzzles(family, count=40)}) == 40
+
+
+def test_no_word_of_a_held_out_name_was_seen_in_training() -> None:
+    for family in FAMILIES:
+        seen = {name for made in puzzles(family) for name in names(made)}
+        unseen = {name for made in puzzles(family, "heldout") for name in names(made)}
+        both = {name.lower() for name in seen} & {name.lower() for name in unseen}
+        assert both <= {"", "self", "readme"} | {"", "init"}, both
+        assert len(seen) > 300
+        assert len(unseen) > 150
+
+
+def test_words_fall_on_one_side_each() -> None:
+    assert {split_of_word(word) for word in ("tree", "lamp", "total", "x", "zebra")} <= {
+        "train",
+        "heldout",
+    }
+    from random import Random
+
+    drawn = [Names(Random(0), "heldout").word() for _ in range(100)]
+    assert {split_of_word(word) for word in drawn} == {"heldout"}
+
+
+def test_families_share_no_kind_of_bug() -> None:
+    assert not functions.KINDS & classes.KINDS
+    for family, kinds in (("functions", functions.KINDS), ("classes", classes.KINDS)):
+        found = {fault.bug.kind for made in puzzles(family, count=220) for fault in made.faults}
+        assert found == kinds
+
+
+def test_edits_repair_what_is_broken_and_nothing_else() -> None:
+    for family in FAMILIES:
+        for made in puzzles(family):
+            for fault in made.faults:
+                old, new = change(fault.before, fault.after)
+                assert fault.before.count(old) == 1
+                assert fault.before.replace(old, new) == fault.after
+            if made.faults:
+                (right,) = (made.task.solution or {}).values()
+                assert made.faults[-1].after == right
+
+
+async def test_checks_fail_at_the_start_and_pass_with_the_solution() -> None:
+    async def outcomes(family: str, seed: int) -> tuple[str, str]:
+        task = puzzle(family, "heldout", seed).task
+        found: list[str] = []
+        for files in (task.files, task.files | (task.solution or {})):
+            workspace = await asyncio.to_thread(copy_of, files | task.check.protected)
+            try:
+                verdict = await verify(task.check, workspace.root, files | task.check.protected)
+            finally:
+                await asyncio.to_thread(workspace.close)
+            found.append(verdict.outcome)
+        return found[0], found[1]
+
+    for family in FAMILIES:
+        assert await outcomes(family, 0) == ("fail", "pass")
+
+
+async def test_episodes_are_green_in_the_end_and_mistakes_are_not_trained(tmp_path: Path) -> None:
+    mistakes = 0
+    async with Stage.open() as stage:
+        for seed in range(12):
+            made = puzzle("functions", "train", seed, None)
+            try:
+                played = await stage.play(made, detours=0.5)
+            except Failed:
+                continue
+            roles = [message["role"] for message in played.messages]
+            assert len(roles) == len(played.trained)
+            assert not any(
+                t for r, t in zip(roles, played.trained, strict=True) if r != "assistant"
+            )
+            assert played.trained[-1]
+            last = [m["content"] for m in played.messages if m["role"] == "tool"][-1]
+            assert last.endswith("[exit code 0]")
+            mistakes += roles.count("assistant") - sum(played.trained)
+            write(tmp_path / "one.jsonl.gz", [played])
+            assert read(tmp_path / "one.jsonl.gz") == [played]
+    assert mistakes > 3
+
+
+async def test_played_messages_are_those_that_the_agent_records(tmp_path: Path) -> None:
+    store = Store(tmp_path / "episodes.db")
+    async with Stage.open() as stage:
+        for seed in (3, 4):
+            made = puzzle("functions", "heldout", seed)
+            episode = await rollout(made.task, tutor(made), store, EpisodeLimits())
+            assert episode.verdict is not None
+            assert episode.verdict.passed
+            played = await stage.play(made, 0.0)
+            assert timeless(played.messages) == timeless(episode.messages)
+            assert played.tools == list(episode.tools)
+    store.close()
+
+
+def timeless(messages: list[Message]) -> list[Message]:
+    """Without how long tests took."""
+    return [{**m, "content": re.sub(r"in \d+\.\d+s", "in 0s", m["content"])} for m in messages]
+
+
+async def test_a_warm_interpreter_says_what_a_cold_one_says() -> None:
+    made = puzzle("functions", "train", 1)
+    workspace = await asyncio.to_thread(copy_of, made.task.files | made.task.check.protected)
+    sandbox = await open_sandbox(workspace.root)
+    try:
+        for words in ("pytest -q", "pytest -q -x --tb=short", "unittest -q", "pytest --nonsense"):
+            command = ["bash", "-c", f"python -m {words}"]
+            warm = await Warm(sandbox).run(command)
+            cold = await sandbox.run(command, merged=True)
+            said = [re.sub(r"in \d+\.\d+s", "", each.stdout) for each in (warm, cold)]
+            assert said[0] == said[1]
+            assert warm.exit_code == cold.exit_code
+        assert (await Warm(sandbox).run(["bash", "-c", "echo no python"])).stdout == "no python\n"
+    finally:
+        await sandbox.close()
+        await asyncio.to_thread(workspace.close)
+
+
+async def test_shards_are_made_once(tmp_path: Path) -> None:
+    await shard(tmp_path, "functions", "heldout", 0, rows=3)
+    (path,) = tmp_path.iterdir()
+    before = path.stat().st_mtime_ns
+    await shard(tmp_path, "functions", "heldout", 0, rows=3)
+    assert path.stat().st_mtime_ns == before
+    assert len(read(path)) >= 2
+
+
+def test_a_drill_is_the_end_of_an_episode_up_to_its_edit() -> None:
+    for seed in range(20):
+        example = drill("functions", "train", seed)
+        reading, content, edit = example.messages
+        (call,) = edit.get("tool_calls", [])
+        assert call["function"]["name"] == "edit_file"
+        arguments = call["function"]["arguments"]
+        assert content["content"].count(str(arguments["old"])) == 1
+        assert (
+            reading.get("tool_calls", [])[0]["function"]["arguments"]["path"] == arguments["path"]
+        )
+        assert example.trained == [False, False, True]
+
+
+def test_plans_differ_only_where_mistakes_are_made() -> None:
+    for made in islice(puzzles("functions"), 40):
+        straight = moves(made, 0.0)
+        assert all(move.trained for move in straight)
+        detoured = [move for move in moves(made, 1.0) if move.trained]
+        assert detoured[-1] == straight[-1]
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_prompts_say_nothing_of_the_bug(family: str) -> None:
+    for made in islice(puzzles(family), 60):
+        assert not any(fault.bug.kind in made.task.prompt for fault in made.faults)

@@ -1,0 +1,88 @@
+"""The numbers of a pretraining run."""
+
+from dataclasses import dataclass, field
+
+from training.corpus import PLAIN, Corpus, Emphasis, Row
+from training.student import Shape
+
+KINDS = ("copies", "drills", "episodes", "chats", "pages")
+SHAPE = Shape(
+    vocabulary=2048,
+    hidden=256,
+    feed_forward=512,
+    layers=6,
+    heads=4,
+    key_value_heads=4,
+    context=4096,
+    theta=1e7,
+)
+
+
+LOUD = Emphasis(read=0.2, said=3.0)
+"""Names are random: reading is hard to foretell and teaches little. Decisions are few tokens."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """So many optimiser steps, each on so many rows of each kind."""
+
+    steps: int
+    copies: int = 0
+    drills: int = 0
+    episodes: int = 0
+    chats: int = 0
+    pages: int = 0
+    emphasis: Emphasis = PLAIN
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """The numbers of a run. Two equal ones on the same episodes give the same student."""
+
+    phases: tuple[Phase, ...] = (
+        Phase(steps=4000, copies=1, drills=24, emphasis=LOUD),
+        Phase(steps=800, copies=1, drills=6, episodes=6, chats=1, pages=1, emphasis=LOUD),
+    )
+    matrices: float = 0.007
+    """Learning rate of Muon, which trains the matrices of the blocks."""
+    others: float = 3e-3
+    """Learning rate of AdamW, which trains embeddings, norms and biases."""
+    warmup: int = 30
+    """Steps."""
+    decay: float = 0.5
+    """Share of the steps at the end in which the learning rates fall to nearly nothing."""
+    every: int = 100
+    """Steps between checkpoints."""
+    shards: int = 16
+    """Of episodes."""
+    played: int = 200
+    """Episodes in each of them; few fail and are left out."""
+    probed: int = 60
+    """Held-out drills that are looked at now and then."""
+    seed: int = 0
+    shape: Shape = field(default=SHAPE)
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps in all."""
+        return sum(phase.steps for phase in self.phases)
+
+    def factor(self, step: int) -> float:
+        """What the learning rates are multiplied by at a step, counted from 0."""
+        left = (self.steps - step) / (self.decay * self.steps)
+        return min((step + 1) / self.warmup, 1.0, max(left, 0.01))
+
+    def rows(self, corpus: Corpus, step: int) -> list[Row]:
+        """The rows of a step."""
+        at, phase, done = step, self.phases[0], dict.fromkeys(KINDS, 0)
+        for phase in self.phases:
+            for kind in KINDS:
+                done[kind] += min(at, phase.steps) * getattr(phase, kind)
+            if at < phase.steps:
+                break
+            at -= phase.steps
+        return [
+            row
+            for kind in KINDS
+            for row in corpus.rows(kind, done[kind], getattr(phase, kind), phase.emphasis)
+        ]
