@@ -22,12 +22,10 @@ from typing import Any, cast
 
 from agent.agent import Agent
 from agent.conversation import Conversation, begin
-from agent.formats import Format
 from agent.limits import EpisodeLimits
 from agent.model import Model, Usage
 from agent.models.anthropic import AnthropicModel
 from agent.models.llama import LlamaModel
-from agent.models.llama_guard import Guard
 from agent.models.llama_runtime import Choose, LlamaRuntime
 from agent.models.llama_state import States
 from agent.models.openai import OpenAIModel
@@ -38,7 +36,6 @@ from sandbox.backend import open_sandbox
 from tests.servers import anthropic_cache, openai_cache
 from tests.servers.model_server import Events, ModelServer, Reply, Wire
 from tools.registry import default_tools
-from tools.schema import ToolSchema
 from tools.tool import Context
 from training import student
 
@@ -91,13 +88,15 @@ class ToldRuntime(LlamaRuntime):
     @contextmanager
     def chooser(self, temperature: float, seed: int) -> Generator[Choose]:
         """Choose what the next move says."""
-        spelled = self.tokens(next(self.moves).spelled, start=False)
-        told = iter([*spelled, self.end])
+        spelled = self.vocabulary.tokens(next(self.moves).spelled, start=False)
+        told = iter([*spelled, self.vocabulary.end])
         yield lambda judge: next(told)
 
 
 class Told(LlamaModel):
     """The student, saying what it is told. No grammar: a script needs none."""
+
+    held = False
 
     def __init__(self, gguf: Path, moves: Iterator[Move], states: States) -> None:
         """Say `moves`, one for each request."""
@@ -109,9 +108,6 @@ class Told(LlamaModel):
         runtime = ToldRuntime(gguf, self._settings)
         runtime.moves = self._moves
         return runtime
-
-    def _guard(self, form: Format, tools: Sequence[ToolSchema]) -> Guard:
-        return Guard(self._runtime, form, ())
 
 
 @asynccontextmanager

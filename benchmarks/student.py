@@ -16,11 +16,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.formats import Format
 from agent.message import Message
 from agent.model import Event, Malformed, Usage
 from agent.models.llama import LlamaModel
-from agent.models.llama_guard import Guard
 from agent.models.settings import ModelSettings
 from agent.store import Store
 from agent.task import Task
@@ -36,8 +34,7 @@ from training.progress import Progress
 class Free(LlamaModel):
     """A student that no grammar holds."""
 
-    def _guard(self, form: Format, tools: Sequence[ToolSchema]) -> Guard:
-        return Guard(self._runtime, form, ())
+    held = False
 
 
 @dataclass

@@ -23,7 +23,6 @@ from agent.message import calls, user
 from agent.model import Reply, answer
 from agent.models.llama import LlamaModel
 from agent.models.llama_call import Call
-from agent.models.llama_guard import Guard
 from agent.models.llama_runtime import LlamaRuntime
 from agent.models.settings import ModelSettings
 from benchmarks.untrained import HALF_BILLION, OPENINGS, SMALL, schemas, write
@@ -42,8 +41,7 @@ _LEAST = 0.8
 class Free(LlamaModel):
     """A student that no grammar holds."""
 
-    def _guard(self, form: Format, tools: Sequence[ToolSchema]) -> Guard:
-        return Guard(self._runtime, form, ())
+    held = False
 
 
 _NAMES: Mapping[type[LlamaModel], str] = {LlamaModel: "grammar", Free: "free"}

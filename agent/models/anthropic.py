@@ -30,6 +30,26 @@ _PAUSES = 20
 ANTHROPIC = Endpoint("https://api.anthropic.com", "ANTHROPIC_API_KEY")
 
 
+def service(name: str, key: str, settings: ModelSettings, endpoint: Endpoint) -> Service:
+    """Anthropic, or who stands in for it, for messages to people."""
+    return Service(
+        name=name,
+        address=endpoint.base_url,
+        key=key,
+        key_env=endpoint.api_key_env,
+        settings=settings,
+    )
+
+
+def connected(service: Service) -> "AsyncAnthropic":
+    """The SDK's client, which repeats nothing by itself."""
+    from anthropic import AsyncAnthropic
+
+    return AsyncAnthropic(
+        api_key=service.key, base_url=service.address, **options(service.settings)
+    )
+
+
 class AnthropicModel:
     """One of Anthropic's models. Serves any number of conversations at a time.
 
@@ -44,13 +64,7 @@ class AnthropicModel:
         self.name = f"anthropic:{model}"
         self._model = model
         self._settings = settings
-        self._service = Service(
-            name=self.name,
-            address=endpoint.base_url,
-            key=key,
-            key_env=endpoint.api_key_env,
-            settings=settings,
-        )
+        self._service = service(self.name, key, settings, endpoint)
         self._client: AsyncAnthropic | None = None
 
     def stream(
@@ -192,12 +206,6 @@ class AnthropicModel:
         return cost(self._model, usage, provider="anthropic")
 
     def _connected(self) -> "AsyncAnthropic":
-        from anthropic import AsyncAnthropic
-
         if not self._client:
-            self._client = AsyncAnthropic(
-                api_key=self._service.key,
-                base_url=self._service.address,
-                **options(self._settings),
-            )
+            self._client = connected(self._service)
         return self._client

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from agent.message import Message
 from agent.model import ModelError, Reply, answer
-from agent.models.anthropic import ANTHROPIC
+from agent.models.anthropic import ANTHROPIC, connected, service
 from agent.models.anthropic_answer import AnthropicAnswer
 from agent.models.anthropic_request import request
 from agent.models.anthropic_thinking import Prefix, effort
@@ -21,8 +21,7 @@ from agent.models.encoded import dumps
 from agent.models.retry import retry
 from agent.models.scripted import ScriptedModel
 from agent.models.settings import Endpoint, ModelSettings
-from agent.models.transport import options
-from agent.models.wire import Cut, Service
+from agent.models.wire import Cut
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
@@ -70,13 +69,7 @@ class AnthropicBatches:
         self._settings = settings
         self._manifest = manifest
         self.pauses = _PAUSES
-        self._service = Service(
-            name=self.name,
-            address=endpoint.base_url,
-            key=key,
-            key_env=endpoint.api_key_env,
-            settings=settings,
-        )
+        self._service = service(self.name, key, settings, endpoint)
         self._client: AsyncAnthropic | None = None
 
     async def run(self, asked: Mapping[str, Sequence[Message]]) -> dict[str, Outcome]:
@@ -196,14 +189,8 @@ class AnthropicBatches:
             raise ModelError(self._service.sentence(error)) from error
 
     def _connected(self) -> "AsyncAnthropic":
-        from anthropic import AsyncAnthropic
-
         if not self._client:
-            client = AsyncAnthropic(
-                api_key=self._service.key,
-                base_url=self._service.address,
-                **options(self._settings),
-            )
+            client = connected(self._service)
             # To look at a batch once more costs nothing and changes nothing.
             self._client = client.with_options(max_retries=self._settings.retries)
         return self._client

@@ -6,9 +6,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean
 from typing import cast
 
 from agent.formats import FORMATS, Format, format_of
@@ -20,6 +18,7 @@ from agent.models.llama_guard import Guard
 from agent.models.llama_placement import Placement
 from agent.models.llama_runtime import Cancelled, LlamaRuntime
 from agent.models.llama_state import States
+from agent.models.llama_writing import Writing
 from agent.models.settings import ModelSettings
 from agent.parse import Splitter
 from agent.thoughts import restored
@@ -43,6 +42,8 @@ class LlamaModel:
 
     sees = False
     """Whether it can be given pictures; models that do not say can."""
+    held = True
+    """Whether a grammar holds its calls to the tools' schemas; benchmarks go without, too."""
 
     def __init__(
         self,
@@ -135,14 +136,14 @@ class LlamaModel:
                 told,
                 offered,
                 add_generation_prompt=add_generation_prompt,
-                bos=runtime.bos,
-                eos=runtime.eos,
+                bos=runtime.vocabulary.bos,
+                eos=runtime.vocabulary.eos,
             )
         except Unrenderable as error:
             raise ModelError(
                 f"The chat template of {self.name} refuses this conversation: {error}."
             ) from error
-        return runtime.tokens(text)
+        return runtime.vocabulary.tokens(text)
 
     def swap(self, gguf: Path, adapter: Path | None, *, name: str = "") -> float:
         """Change adapter, or model and adapter, and forget what the old weights computed.
@@ -269,67 +270,22 @@ class LlamaModel:
             )
         form = cast(Format, self._settings.tool_format) or format_of(runtime.template)
         splitter = Splitter(form, message=len(messages), tools=tools) if tools else None
-        answer = Generated(splitter, runtime.text(prompt[-_OPENING:]))
+        answer = Generated(splitter, runtime.vocabulary.text(prompt[-_OPENING:]))
         try:
             if self.states:
                 self.states.recall(runtime, prompt)
             reused = runtime.feed(prompt, cancelled)
-            written = _Written()
-            with closing(self._guard(form, tools)) as guard:
+            with closing(Guard(runtime, form, tools if self.held else ())) as guard:
                 guard.inside = answer.inside
-                for piece in self._pieces(prompt, cancelled, written, guard):
+                writing = Writing(runtime, self._settings, guard)
+                for piece in writing.pieces(prompt, cancelled):
                     yield from answer.feed(piece)
         except Cancelled:
             return
-        yield Usage(len(prompt), written.tokens, reused, 0.0)
+        yield Usage(len(prompt), writing.tokens, reused, 0.0)
         yield from answer.finish()
-        sure = fmean(written.sure) if written.sure else None
-        reason = "length" if not written.ended else "calls" if answer.called else "end"
-        yield Stop(reason, answer.provider, sure)
-
-    def _guard(self, form: Format, tools: Sequence[ToolSchema]) -> Guard:
-        return Guard(self._runtime, form, tools)
-
-    def _pieces(
-        self,
-        prompt: Sequence[int],
-        cancelled: threading.Event,
-        written: "_Written",
-        guard: Guard,
-    ) -> Iterator[str]:
-        """The text of the answer, token by token as far as it is settled."""
-        runtime, settings = self._runtime, self._settings
-        # A quarter of the window at most: what comes after the answer needs room as well.
-        limit = min(settings.max_tokens, runtime.size // 4, runtime.size - len(prompt))
-        with runtime.chooser(settings.temperature or 0.0, settings.seed) as choose:
-            while True:
-                if cancelled.is_set():
-                    raise Cancelled
-                token = choose(judge := guard.judge)
-                written.tokens += 1
-                if judge:
-                    written.sure.append(runtime.probability(token))
-                written.ended = runtime.ends(token)
-                if written.ended:
-                    break
-                yield guard.take(token)
-                if written.tokens >= limit:
-                    break
-                if guard.rewound:
-                    runtime.feed([*prompt, *guard.tokens], cancelled)
-                else:
-                    runtime.extend([token])
-        yield guard.rest()
-
-
-@dataclass
-class _Written:
-    """How much was written, how sure the model was of it, and whether it ended its turn."""
-
-    tokens: int = 0
-    ended: bool = False
-    sure: list[float] = field(default_factory=list[float])
-    """The probabilities of the tokens of calls."""
+        reason = "length" if not writing.ended else "calls" if answer.called else "end"
+        yield Stop(reason, answer.provider, writing.confidence)
 
 
 def _own(runtime: LlamaRuntime, adapter: Path | None) -> None:

@@ -29,12 +29,12 @@ class Call:
         self._api = api = runtime.api
         root = grammar.roots[mark].encode()
         text = grammar.text.encode(errors="replace")
-        self._sampler = api.llama_sampler_init_grammar(runtime.vocabulary, text, root)
+        self._sampler = api.llama_sampler_init_grammar(runtime.vocabulary.pointer, text, root)
         if not self._sampler:
             raise RuntimeError(f"llama.cpp refuses the grammar of tool calls:\n{grammar.text}")
         # llama.cpp does not look inside a token; so what it lets through need not be UTF-8.
         self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
-        self._end = runtime.end
+        self._end = runtime.vocabulary.end
         self._one = (api.llama_token_data * 1)()
         self._array = api.llama_token_data_array(self._one, 1, -1, False)
 
@@ -65,7 +65,7 @@ class Call:
 
         Where it does not fit the call is of no use any more.
         """
-        singles = self._runtime.spelling.singles
+        singles = self._runtime.vocabulary.spelling.singles
         for at, byte in enumerate(data := text.encode()):
             if self.complete:
                 return data[at:].decode()
@@ -85,7 +85,7 @@ class Call:
             return False
         state = self._decoder.getstate()
         try:
-            self._decoder.decode(self._runtime.piece(token))
+            self._decoder.decode(self._runtime.vocabulary.piece(token))
         except UnicodeDecodeError:
             return False
         finally:
@@ -93,7 +93,7 @@ class Call:
         return True
 
     def _accept(self, token: int) -> None:
-        self._decoder.decode(self._runtime.piece(token))
+        self._decoder.decode(self._runtime.vocabulary.piece(token))
         self._api.llama_sampler_accept(self._sampler, token)
 
     def _others(self, chain: Any) -> Iterator[int]:  # noqa: ANN401 - a C pointer
@@ -113,7 +113,7 @@ class Call:
 
     def _begun(self) -> Any:  # noqa: ANN401 - numpy is imported late
         """The tokens whose first byte fits: most of the vocabulary need not be looked at."""
-        spelling = self._runtime.spelling
+        spelling = self._runtime.vocabulary.spelling
         return spelling.besides(
             [byte for byte, token in spelling.singles.items() if not self._allowed(token)]
         )

@@ -49,7 +49,7 @@ class Guard:
 
     def take(self, token: int) -> str:
         """Follow a token of the answer; the text that is settled now."""
-        piece = self._decoder.decode(self._runtime.piece(token))
+        piece = self._decoder.decode(self._runtime.vocabulary.piece(token))
         self.tokens.append(token)
         self._pieces.append(piece)
         self._text += piece
@@ -130,7 +130,7 @@ class Guard:
         while self._pieces and not self._pieces[-1]:
             self.tokens.pop()
             self._pieces.pop()
-        again = self._runtime.tokens(kept, start=False) if kept else []
+        again = self._runtime.vocabulary.tokens(kept, start=False) if kept else []
         self.tokens += again
         self._pieces += [*[""] * (len(again) - 1), kept] if again else []
         self.rewound = True

@@ -12,12 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from agent.controls import CUT, Controls
+from agent.controls import Controls
 from agent.models.llama_adapters import Adapters
 from agent.models.llama_library import library, listen_anew, loaded, reason
 from agent.models.llama_placement import place, tries
 from agent.models.llama_sampler import Choose, chooser
-from agent.models.llama_spelling import Spelling
+from agent.models.llama_vocabulary import Vocabulary
 from agent.models.settings import ModelSettings
 from sandbox.refused import Refused
 
@@ -55,18 +55,16 @@ class LlamaRuntime:
         self.gguf = gguf
         settings = settings or ModelSettings()
         self._model, layers = self._loaded(settings.gpu_layers)
-        self._vocab = api.llama_model_get_vocab(self._model)
+        self.vocabulary = Vocabulary(api, api.llama_model_get_vocab(self._model))
         template = api.llama_model_chat_template(self._model, None)
         if not template:
             api.llama_model_free(self._model)
             raise Refused(f"{gguf} carries no chat template: use a model made for chatting.")
         self._refuse_without_end()
-        self.bos = self._text(api.llama_vocab_bos(self._vocab))
-        self.eos = self._text(api.llama_vocab_eos(self._vocab))
         # Jinja comes with llama.cpp: only now it is known to be there.
         from agent.preserving import preserving  # noqa: PLC0415
 
-        self.preserved = preserving(template.decode(), self.bos, self.eos)
+        self.preserved = preserving(template.decode(), self.vocabulary.bos, self.vocabulary.eos)
         self.template = self.preserved.template
         self.placement = place(api, self._model, settings, layers)
         """How it was opened."""
@@ -84,25 +82,12 @@ class LlamaRuntime:
         """llama.cpp's C API."""
         return self._api
 
-    @cached_property
-    def end(self) -> int:
-        """A token that ends a turn; there is one, or the model would have been refused."""
-        api, vocabulary = self._api, self._vocab
-        named = (api.llama_vocab_eos(vocabulary), api.llama_vocab_eot(vocabulary))
-        count = api.llama_vocab_n_tokens(vocabulary)
-        return next((token for token in (*named, *range(count)) if self.ends(token)), -1)
-
-    @property
-    def vocabulary(self) -> Any:  # noqa: ANN401 - a C pointer
-        """The model's, for llama.cpp's own functions."""
-        return self._vocab
-
     def logits(self) -> Any:  # noqa: ANN401 - numpy is imported late
         """What the model says of every token that may come next; valid until the next one."""
         import numpy
 
-        count = self._api.llama_vocab_n_tokens(self._vocab)
-        return numpy.ctypeslib.as_array(self._api.llama_get_logits_ith(self._context, -1), (count,))
+        told = self._api.llama_get_logits_ith(self._context, -1)
+        return numpy.ctypeslib.as_array(told, (len(self.vocabulary),))
 
     def probability(self, token: int) -> float:
         """How likely the model holds a token to come next, whatever samplers make of it; 0 to 1."""
@@ -113,57 +98,9 @@ class LlamaRuntime:
         return float(numpy.exp(logits[token] - most) / numpy.exp(logits - most).sum())
 
     @cached_property
-    def spelling(self) -> Spelling:
-        """Tables over the vocabulary; made when they are first asked for."""
-        count = self._api.llama_vocab_n_tokens(self._vocab)
-        return Spelling([self.piece(token) for token in range(count)])
-
-    @cached_property
     def controls(self) -> Controls:
         """The tokens that text may only spell."""
-        api, special, other = self._api, list[str](), list[str]()
-        never = api.LLAMA_TOKEN_ATTR_CONTROL | api.LLAMA_TOKEN_ATTR_UNKNOWN
-        for token in range(api.llama_vocab_n_tokens(self._vocab)):
-            kind = api.llama_vocab_get_attr(self._vocab, token)
-            if kind & (never | api.LLAMA_TOKEN_ATTR_USER_DEFINED):
-                text = api.llama_vocab_get_text(self._vocab, token).decode(errors="replace")
-                (special if kind & never else other).append(text)
-        return Controls(special, other, self.template)
-
-    def tokens(self, text: str, start: bool = True) -> list[int]:
-        """Text as tokens, control tokens recognised but not across a `CUT`.
-
-        A BOS only where the vocabulary asks, and only at the start of a conversation.
-        """
-        first, *others = text.split(CUT)
-        more = [token for other in others for token in self._piece_tokens(other, False)]
-        return self._piece_tokens(first, start) + more
-
-    def _piece_tokens(self, text: str, start: bool) -> list[int]:
-        data = text.encode()
-        room = len(data) + 2
-        buffer = (self._api.llama_token * room)()
-        asks = self._api.llama_vocab_get_add_bos(self._vocab)
-        bos = bool(start and asks and self.bos and not text.startswith(self.bos))
-        count = self._api.llama_tokenize(self._vocab, data, len(data), buffer, room, bos, True)
-        return buffer[:count]
-
-    def piece(self, token: int) -> bytes:
-        """The bytes of a token; not always whole characters."""
-        buffer = ctypes.create_string_buffer(64)
-        size = self._api.llama_token_to_piece(self._vocab, token, buffer, 64, 0, True)
-        if size < 0:
-            buffer = ctypes.create_string_buffer(-size)
-            size = self._api.llama_token_to_piece(self._vocab, token, buffer, -size, 0, True)
-        return buffer.raw[:size]
-
-    def text(self, tokens: Sequence[int]) -> str:
-        """Tokens as text; half characters at its ends are replaced."""
-        return b"".join(self.piece(token) for token in tokens).decode(errors="replace")
-
-    def ends(self, token: int) -> bool:
-        """Whether a token ends a turn."""
-        return token >= 0 and self._api.llama_vocab_is_eog(self._vocab, token)
+        return Controls(*self.vocabulary.marks(), self.template)
 
     def feed(self, prompt: Sequence[int], cancelled: threading.Event) -> int:
         """Bring the memory to `prompt`, evaluating only what differs from what is there.
@@ -257,7 +194,7 @@ class LlamaRuntime:
             self._api.llama_free(self._context)
             self._api.llama_model_free(self._model)
         self._context = self._model = None
-        self._api = _Closed()
+        self._api = self.vocabulary.api = _Closed()
 
     def _cut(self, keep: int) -> None:
         """Drop everything from memory behind the first `keep` tokens."""
@@ -293,12 +230,9 @@ class LlamaRuntime:
         return opened
 
     def _refuse_without_end(self) -> None:
-        if self.end < 0:
+        if self.vocabulary.end < 0:
             self._api.llama_model_free(self._model)
             raise Refused(
                 f"The vocabulary of {self.gguf} has no token that ends an answer: use a model made "
                 "for chatting."
             )
-
-    def _text(self, token: int) -> str | None:
-        return self.piece(token).decode(errors="replace") if token >= 0 else None

@@ -202,7 +202,7 @@ async def test_taking_back_keeps_the_memory_right(told: Tell):
     model = LlamaModel(gguf, settings=replace(HOT, tool_format="llama3"))
     runtime = model._runtime  # pyright: ignore[reportPrivateUsage]
     reply = await answer(model, [user("x")], TOOLS[1:2])
-    text = b"".join(map(runtime.piece, runtime.cells)).decode()
+    text = b"".join(map(runtime.vocabulary.piece, runtime.cells)).decode()
     await model.close()
     written = "".join(text.rpartition("assistant\n")[2].split())
     assert written == '{"name":"nothing","parameters":{}}'
@@ -342,14 +342,14 @@ def test_bytes_that_are_no_text_do_not_fit(tmp_path: Path):
     """llama.cpp lets through what joins tokens to an overlong code: no reader knows it."""
     gguf = untrained.write(tmp_path / "untrained.gguf", untrained.SMALL)
     with closing(LlamaRuntime(gguf)) as runtime, runtime.chooser(1.0, 0) as choose:
-        runtime.feed(runtime.tokens("x"), threading.Event())
+        runtime.feed(runtime.vocabulary.tokens("x"), threading.Event())
         with closing(Call(runtime, grammar(TOOLS, "llama3"), "")) as call:
             assert call.read('{"name": "anything", "parameters": {"a": "') == ""
-            first, wrong = runtime.spelling.singles[0xE0], 7492
-            assert runtime.piece(wrong) == b"\x82\xac"
+            first, wrong = runtime.vocabulary.spelling.singles[0xE0], 7492
+            assert runtime.vocabulary.piece(wrong) == b"\x82\xac"
             assert choose(lambda token, chain: call.judge(first, chain)) == first
             following = choose(lambda token, chain: call.judge(wrong, chain))
-            assert 0xA0 <= runtime.piece(following)[0] <= 0xBF
+            assert 0xA0 <= runtime.vocabulary.piece(following)[0] <= 0xBF
 
 
 def test_two_tools_may_use_the_same_name_for_different_things(runtime: LlamaRuntime):

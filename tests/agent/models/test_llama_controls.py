@@ -98,7 +98,9 @@ def counted(model: LlamaModel, ids: list[int]) -> Counter[str]:
     """How often each control token is in what the model is fed."""
     runtime = model._runtime  # pyright: ignore[reportPrivateUsage]
     known = {*NEVER, *MARKS}
-    return Counter(text for id in ids if (text := runtime.piece(id).decode("latin-1")) in known)
+    return Counter(
+        text for id in ids if (text := runtime.vocabulary.piece(id).decode("latin-1")) in known
+    )
 
 
 @pytest.mark.parametrize("template", ALL)
@@ -127,10 +129,10 @@ def test_letters_stay_letters(template: str, folder: Path):
                 told,
                 offered,
                 add_generation_prompt=True,
-                bos=runtime.bos,
-                eos=runtime.eos,
+                bos=runtime.vocabulary.bos,
+                eos=runtime.vocabulary.eos,
             )
-            assert b"".join(map(runtime.piece, ids)).decode() == text.replace(CUT, "")
+            assert b"".join(map(runtime.vocabulary.piece, ids)).decode() == text.replace(CUT, "")
 
         check()
 
@@ -146,10 +148,10 @@ def test_ordinary_conversations_are_fed_as_ever(template: str, folder: Path):
             messages,
             tools,
             add_generation_prompt=True,
-            bos=runtime.bos,
-            eos=runtime.eos,
+            bos=runtime.vocabulary.bos,
+            eos=runtime.vocabulary.eos,
         )
-        assert model.prompt_tokens(messages, tools) == runtime.tokens(text)
+        assert model.prompt_tokens(messages, tools) == runtime.vocabulary.tokens(text)
 
 
 def test_which_tokens_are_controls():
