@@ -1,11 +1,10 @@
 """Anthropic's Message Batches on this machine: batches end when they are told to."""
 
 import json
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.servers.local_server import Handler, LocalServer
 from tests.servers.model_server import Wire
 
 Judge = Callable[[Wire], Wire]
@@ -24,7 +23,7 @@ def said(params: Wire) -> Wire:
 
 
 @dataclass
-class BatchServer:
+class BatchServer(LocalServer):
     """Takes batches; `looks` is how often one is in progress, -1 for ever."""
 
     judge: Judge = said
@@ -37,26 +36,9 @@ class BatchServer:
     seen: dict[str, int] = field(default_factory=dict[str, int])
     """Looks at each batch, by its id."""
 
-    def __enter__(self) -> "BatchServer":
-        owner = self
-
-        class Handler(_Handler):
-            server_of = owner
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    def __post_init__(self) -> None:
+        super().__init__(_Handler)
         self.http.daemon_threads = False
-        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,))
-        self.thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.http.shutdown()
-        self.thread.join()
-        self.http.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.http.server_address[1]}"
 
     def fault(self, path: str) -> int:
         for number, (end, status) in enumerate(self.faults):
@@ -88,17 +70,11 @@ class BatchServer:
         return "".join(line + "\n" for line in left).encode()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server_of: BatchServer
-    protocol_version = "HTTP/1.1"
-    timeout = 30
-    disable_nagle_algorithm = True
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+class _Handler(Handler):
+    owner: BatchServer
 
     def do_POST(self) -> None:
-        server = self.server_of
+        server = self.owner
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if status := server.fault(self.path):
             self._send(status, b'{"type": "error", "error": {"type": "x", "message": "broken"}}')
@@ -107,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, json.dumps(server.state(f"batch_{len(server.batches) - 1}")).encode())
 
     def do_GET(self) -> None:
-        server, parts = self.server_of, self.path.split("/")
+        server, parts = self.owner, self.path.split("/")
         batch = parts[4]
         known = int(batch.removeprefix("batch_")) < len(server.batches)
         if status := server.fault(self.path) or (0 if known else 404):
@@ -118,9 +94,4 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, json.dumps(server.state(batch)).encode())
 
     def _send(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.send_header("retry-after-ms", "10")
-        self.end_headers()
-        self.wfile.write(body)
+        self.whole(status, body, {"retry-after-ms": "10"})

@@ -3,13 +3,11 @@
 import hashlib
 import json
 import re
-import socket
-import struct
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.servers.local_server import Handler, LocalServer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -33,49 +31,24 @@ class Repo:
     """Every download fails with this."""
 
 
-class HubServer:
+class HubServer(LocalServer):
     """Serves repositories; the bytes of files come from another host's name, as from a CDN."""
 
     def __init__(self, repos: Mapping[str, Repo]) -> None:
+        super().__init__(_Handler)
         self.repos = repos
         self.ranges: list[str] = []
         """Of each download, the range that was asked for."""
         self.leaked: list[str] = []
         """Tokens that were sent to the CDN."""
-        server = self
-
-        class Handler(_Handler):
-            owner = server
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.http.server_address[1]}"
 
     @property
     def cdn(self) -> str:
-        return f"http://localhost:{self.http.server_address[1]}/cdn"
-
-    def __enter__(self) -> "HubServer":
-        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,))
-        self.thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.http.shutdown()
-        self.thread.join()
-        self.http.server_close()
+        return f"http://localhost:{self.port}/cdn"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     owner: HubServer
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    timeout = 30
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
     def do_HEAD(self) -> None:
         self._file(head=True)
@@ -95,10 +68,10 @@ class _Handler(BaseHTTPRequestHandler):
         if repo is None:
             # To those without a token the hub does not tell which repositories there are.
             code = {"x-error-code": "RepoNotFound"}
-            self._whole(401, {"error": "Invalid username or password."}, code)
+            self._tell(401, {"error": "Invalid username or password."}, code)
         elif repo.token and shown != f"Bearer {repo.token}":
             code = {"x-error-code": "GatedRepo"} if repo.gated else {}
-            self._whole(403 if shown and repo.gated else 401, {"error": "no"}, code)
+            self._tell(403 if shown and repo.gated else 401, {"error": "no"}, code)
         else:
             return repo
         return None
@@ -120,14 +93,14 @@ class _Handler(BaseHTTPRequestHandler):
             ]
             card = {"license": repo.licence} if repo.licence else {}
             told = {"id": name, "sha": COMMIT, "siblings": siblings, "cardData": card, "tags": []}
-            self._whole(200, told, {})
+            self._tell(200, told, {})
 
     def _file(self, *, head: bool) -> None:
         found = re.fullmatch(rf"/([^/]+/[^/]+)/resolve/{COMMIT}/(.+)", self.path)
         repo = self._repo(found[1]) if found else None
         if not (found and repo):
             if not found:
-                self._whole(404, {}, {"x-error-code": "EntryNotFound"})
+                self._tell(404, {}, {"x-error-code": "EntryNotFound"})
             return
         data = repo.files[found[2]]
         headers = {
@@ -137,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
             "etag": '"of-the-pointer"',
             "location": f"{self.owner.cdn}/{found[1]}/{found[2]}",
         }
-        self._whole(302, None if head else {}, headers)
+        self.whole(302, b"" if head else b"{}", headers)
 
     def _bytes(self) -> None:
         owner, repo_name, path = self.path.removeprefix("/cdn/").split("/", 2)
@@ -145,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.owner.leaked.append(token)
         repo = self.owner.repos[f"{owner}/{repo_name}"]
         if repo.status:
-            self._whole(repo.status, {}, {})
+            self._tell(repo.status, {}, {})
             return
         asked = self.headers.get("range", "")
         self.owner.ranges.append(asked)
@@ -159,26 +132,9 @@ class _Handler(BaseHTTPRequestHandler):
         if repo.cuts:
             repo.cuts -= 1
             self.wfile.write(data[start : start + (len(data) - start) // 2])
-            self._reset()
+            self.reset(0.2)
         else:
             self.wfile.write(data[start:])
 
-    def _reset(self) -> None:
-        self.wfile.flush()
-        linger = struct.pack("ii", 1, 0)
-        # What was written arrives first: the other side reads while this one sleeps.
-        threading.Event().wait(0.2)
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self.close_connection = True
-        self.connection.close()
-
-    def _whole(self, status: int, told: Any, headers: Mapping[str, str]) -> None:
-        body = b"" if told is None else json.dumps(told).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+    def _tell(self, status: int, told: Any, headers: Mapping[str, str]) -> None:
+        self.whole(status, json.dumps(told).encode(), headers)

@@ -1,16 +1,14 @@
 """A server on this machine that plays a provider of models, faults included."""
 
 import json
-import socket
-import struct
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
+
+from tests.servers.local_server import Handler, LocalServer
 
 Wire = dict[str, Any]
 
@@ -57,7 +55,7 @@ Events = Callable[[Reply, Wire, str], list[bytes]]
 """A protocol: a reply as server-sent events, for a request and an id of the answer."""
 
 
-class ModelServer:
+class ModelServer(LocalServer):
     """Plays replies by the number of assistant messages in a request; records the requests."""
 
     def __init__(
@@ -68,6 +66,8 @@ class ModelServer:
         port: int = 0,
     ) -> None:
         """`faults` are by the number of the request, from 0."""
+        super().__init__(_Handler, port)
+        self.http.daemon_threads = False
         self.events = events
         self.replies = replies
         self.faults = dict(faults or {})
@@ -78,29 +78,11 @@ class ModelServer:
         self.broken = 0
         """How many responses the client closed before their end."""
         self.lock = threading.Lock()
-        server = self
-
-        class Handler(_Handler):
-            owner = server
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self.http.daemon_threads = False
         self.closing = threading.Event()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.http.server_address[1]}"
-
-    def __enter__(self) -> "ModelServer":
-        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,))
-        self.thread.start()
-        return self
 
     def __exit__(self, *error: object) -> None:
         self.closing.set()
-        self.http.shutdown()
-        self.thread.join()
-        self.http.server_close()
+        super().__exit__(*error)
 
     def accept(self, request: Wire, headers: Mapping[str, str]) -> tuple[int, Reply, Fault | None]:
         with self.lock:
@@ -122,29 +104,21 @@ def turns(request: Wire) -> int:
     return sum(now and not before for before, now in pairwise([False, *made]))
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     owner: ModelServer
-    protocol_version = "HTTP/1.1"
-    # Otherwise each response waits 40 ms for the client's kernel to acknowledge its headers.
-    disable_nagle_algorithm = True
-    # A client that left is none of the server's business.
-    timeout = 30
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
     def do_GET(self) -> None:
-        self._whole(200, b'{"object": "list", "data": []}', {})
+        self.whole(200, b'{"object": "list", "data": []}', {})
 
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.owner.peers.append(self.client_address)
         number, reply, fault = self.owner.accept(request, dict(self.headers.items()))
         if fault and fault.kind == "status":
-            self._whole(fault.status, json.dumps(fault.body).encode(), fault.headers)
+            self.whole(fault.status, json.dumps(fault.body).encode(), fault.headers)
             return
         if fault and fault.kind == "reset" and fault.after == 0:
-            self._reset()
+            self.reset()
             return
         if fault and fault.kind == "mute":
             self._wait()
@@ -188,7 +162,7 @@ class _Handler(BaseHTTPRequestHandler):
                 kind = fault.body.get("type", "message")
                 self._chunk(f"event: {kind}\ndata: {told}\n\n".encode())
             case "reset":
-                self._reset()
+                self.reset()
             case "cut":
                 self._chunk(b"")
             case "silence":
@@ -208,27 +182,9 @@ class _Handler(BaseHTTPRequestHandler):
         while not self.owner.closing.is_set():
             self._chunk(b"x" * 2**20)
 
-    def _reset(self) -> None:
-        self.wfile.flush()
-        # Without lingering the kernel sends RST instead of FIN. What was sent arrives first.
-        time.sleep(0.05)
-        linger = struct.pack("ii", 1, 0)
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self.close_connection = True
-        self.connection.close()
-
     def _chunk(self, data: bytes) -> None:
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
         self.wfile.flush()
-
-    def _whole(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
 
 
 def serve(events: Events, arguments: Sequence[str]) -> None:
@@ -237,5 +193,5 @@ def serve(events: Events, arguments: Sequence[str]) -> None:
     script = json.loads(Path(options["--script"]).read_text(encoding="utf-8"))
     replies = [Reply(entry.get("text", ""), entry.get("tool_calls", [])) for entry in script]
     with ModelServer(events, replies, port=int(options.get("--port", "0"))) as server:
-        print(server.http.server_address[1], flush=True)
+        print(server.port, flush=True)
         server.thread.join()

@@ -2,10 +2,10 @@
 
 import gzip
 import ssl
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.servers.local_server import Handler, LocalServer
 
 
 @dataclass(frozen=True)
@@ -19,41 +19,23 @@ class Answer:
     packed: bool = False
 
 
-class WebServer:
+class WebServer(LocalServer):
     """Serves answers by path; records the path and headers of every request."""
 
     def __init__(self, answers: Mapping[str, Answer], tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(_Handler)
         self.answers = dict(answers)
         self.requests: list[tuple[str, Mapping[str, str]]] = []
-        server = self
-
-        class Handler(_Handler):
-            owner = server
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         if tls:
             self.http.socket = tls.wrap_socket(self.http.socket, server_side=True)
-        self.port: int = self.http.server_address[1]
         self.place = f"localhost:{self.port}"
         self.url = f"{'https' if tls else 'http'}://{self.place}"
 
-    def __enter__(self) -> "WebServer":
-        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,))
-        self.thread.start()
-        return self
 
-    def __exit__(self, *error: object) -> None:
-        self.http.shutdown()
-        self.thread.join()
-        self.http.server_close()
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     owner: WebServer
-    timeout = 10
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+    # An answer ends with its connection.
+    protocol_version = "HTTP/1.0"
 
     def do_GET(self) -> None:
         self.owner.requests.append((self.path, dict(self.headers.items())))
