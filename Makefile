@@ -8,7 +8,9 @@ SHELL := /bin/bash
 .PHONY: run train student test check lock
 
 run: .venv/run.stamp
-	if [ -t 0 ]; then exec $(BIN)/assistant; else exec $(BIN)/assistant demo; fi
+	if [ -t 0 ]; then exec $(BIN)/assistant; fi
+	$(MAKE) .venv/train.stamp
+	exec $(BIN)/assistant demo
 
 train: .venv/train.stamp
 	echo "The training parts are installed; \`$(BIN)/assistant retrain\` uses them."

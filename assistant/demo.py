@@ -1,145 +1,126 @@
-"""The loop in miniature, on a few small tasks and in a home of its own, with a table at the end."""
+"""The product's promise with honest figures: the student before and after one retraining.
+
+The student that comes with the assistant is judged on a family of tasks that its pretraining left
+out, and on the family that it knows. A teacher works on other tasks of the new family, the student
+is retrained on what was verified, and both are judged again on the same tasks. It plays in a home
+of its own; nothing is preset, and the same seed gives the same tasks.
+"""
 
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.resources import as_file, files
+from itertools import count, islice
 from pathlib import Path
 from typing import TextIO
 
 from agent.store import Store
-from agent.task import Task
+from agent.task import Task, split_of
+from assistant.board import Board
 from assistant.config import Config
 from assistant.driver import open_weights
-from assistant.install import MEND
-from assistant.progress import Line, Stages
 from assistant.student import make
 from distillation.collect import Collection
 from distillation.collect import Progress as Collected
-from distillation.reference import reference_teacher
+from distillation.dataset import Rules
+from distillation.programs.program import puzzle
+from distillation.programs.tutor import teacher
 from distillation.rollout import Rollout, rollout
-from distillation.tasks import load_tasks
-from training.parts import missing_parts
+from training.progress import Progress
 from training.recipe import Recipe
 from training.registry import Registry
 from training.retrain import Conduct, Outcome, retrain
-from training.scorecard import Scorecard
 
-RECIPE = Recipe(rank=8, alpha=16, batch=1, learning_rate=2e-3, epochs=10.0, evaluations=4)
-"""Small enough for two cores: the point is that every part is the real one."""
+NEW, KNOWN = "classes", "functions"
+"""The family that pretraining left out, and the one that it is made of."""
+RECIPE = Recipe(rank=32, alpha=64, batch=4, learning_rate=2e-3, epochs=3.0, evaluations=6)
+_APART = 10_000
+"""Between the tasks of one seed and those of the next."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many tasks."""
+
+    taught: int = 120
+    """Of the new family, which the teacher plays."""
+    judged: int = 64
+    """Held-out tasks of the new family."""
+    known: int = 32
+    """Held-out tasks of the family that the student knows."""
 
 
 @dataclass
 class Demo:
-    """What happened so far, as rows of stage, what came of it, and seconds."""
+    """One play of the loop."""
 
     config: Config
+    seed: int = 0
+    size: Size = field(default_factory=Size)
     stream: TextIO = field(default_factory=lambda: sys.stdout)
-    rows: list[tuple[str, str, float]] = field(default_factory=list[tuple[str, str, float]])
+    board: Board = field(init=False)
 
-    @contextmanager
-    def stage(self, name: str) -> Generator[list[str]]:
-        """Time a stage; what is put in the list is what came of it."""
-        said: list[str] = []
-        began = time.monotonic()
-        yield said
-        self.rows.append((name, " ".join(said), time.monotonic() - began))
+    def __post_init__(self) -> None:
+        self.board = Board(self.stream)
 
-    async def play(self) -> bool:
-        """Play the whole loop; whether every part of it worked.
+    async def play(self, store: Store, registry: Registry) -> Outcome:
+        """Play it; the store and the registry then hold all that came of it.
 
         Raises:
-            Refused: the sandbox or the local student cannot work here.
+            Refused: the sandbox or the local student cannot work here, or parts are missing.
         """
-        store, registry = Store(self.config.home / "episodes.db"), Registry(self.config.home)
-        try:
-            with self.stage("student") as said:
-                version = make(registry)
-                size = version.files["base"].bytes / 1e6
-                said.append(f"a tiny untrained model, {size:.1f} MB")
-            collected = await self._collect(store)
-            if missing := missing_parts():
-                skipped = f"skipped: no {', '.join(missing)}; get them with {MEND}"
-                self.rows.append(("retrain", skipped, 0.0))
-                return collected
-            return collected and await self._retrain(store, registry)
-        finally:
-            store.close()
+        began = time.monotonic()
+        version = make(registry)
+        size = version.files["base"].bytes / 1e6
+        kind = "untrained" if version.is_untrained else "pretrained"
+        self._tell("student", f"{kind}, {size:.1f} MB", 1.0)
+        self.board.rows[-1].took = time.monotonic() - began
+        await self._collect(store)
+        conduct = Conduct(
+            lambda weights: open_weights(weights, replace(self.config.models, max_tokens=600)),
+            heldout=(*heldout(NEW, self.seed, self.size.judged), *self.known),
+            jobs=2,
+            play=self._rollout,
+        )
+        recipe = replace(RECIPE, seed=self.seed)
+        return await retrain(store, registry, self.config.home, recipe, self.board.tell, conduct)
+
+    @property
+    def known(self) -> list[Task]:
+        """Held-out tasks of the family that the student knows."""
+        return heldout(KNOWN, self.seed, self.size.known)
 
     @property
     def _rollout(self) -> Rollout:
         return partial(rollout, choice=self.config.sandbox.choice)
 
-    async def _collect(self, store: Store) -> bool:
-        tasks, line = demo_tasks(), Line(self.stream)
+    async def _collect(self, store: Store) -> None:
+        tasks = taught(NEW, self.seed, self.size.taught)
 
         def tell(progress: Collected) -> None:
-            done = progress.done == progress.total
-            line.show(f"collect   {progress.done} of {progress.total} tasks", last=done)
+            passed = progress.outcomes.get("pass", 0)
+            text = f"the teacher plays {len(tasks)} tasks: {passed} verified in the sandbox"
+            self._tell("collect", text, progress.done / progress.total)
 
-        with self.stage("collect") as said:
-            last = await Collection(
-                tasks, reference_teacher, store, tell=tell, play=self._rollout
-            ).run()
-            passed = last.outcomes.get("pass", 0)
-            said.append(f"the reference teacher solved {passed} of {len(tasks)} tasks,")
-            said.append("each verified in the sandbox on a fresh copy")
-        return passed == len(tasks)
+        await Collection(tasks, teacher, store, tell=tell, play=self._rollout).run()
 
-    async def _retrain(self, store: Store, registry: Registry) -> bool:
-        stages = Stages(self.stream)
-        models = replace(self.config.models, max_tokens=256)
-        conduct = Conduct(lambda weights: open_weights(weights, models), play=self._rollout)
-        with self.stage("retrain") as said:
-            outcome = await retrain(store, registry, self.config.home, RECIPE, stages.tell, conduct)
-            stages.end()
-            figures = outcome.version.figures
-            said.append(f"loss {figures['loss_first']:.2f} to {figures['loss_last']:.2f}")
-            said.append(f"on {outcome.dataset.rows} episodes")
-        self.rows += list(_judged(outcome))
-        return figures["loss_last"] < figures["loss_first"]
+    def _tell(self, stage: str, text: str, share: float) -> None:
+        self.board.tell(Progress(stage, text, share))
 
 
-def _judged(outcome: Outcome) -> Iterator[tuple[str, str, float]]:
-    figures = outcome.version.figures
-    kl = ", ".join(f"{n[3:]} {v:.1e}" for n, v in figures.items() if n.startswith("kl_"))
-    yield "files", f"KL divergence from what was trained: {kl}", 0.0
-    yield "before", f"{outcome.old} held-out tasks solved", _seconds(outcome.old)
-    yield "after", f"{outcome.new} held-out tasks solved", _seconds(outcome.new)
-    yield "gate", outcome.decision.sentence, 0.0
+def taught(family: str, seed: int, size: int) -> list[Task]:
+    """Tasks to learn from: those that a dataset would not hold back."""
+    made = (puzzle(family, "train", number).task for number in count(seed * _APART))
+    share = Rules().heldout
+    return list(islice((task for task in made if split_of(task.id, share) == "train"), size))
 
 
-def _seconds(card: Scorecard) -> float:
-    return sum(result.seconds for result in card.results)
-
-
-def demo_tasks() -> list[Task]:
-    """The tasks that come with the assistant."""
-    with as_file(files("assistant").joinpath("demo_tasks.jsonl")) as path:
-        return load_tasks(path)
-
-
-def table(demo: Demo) -> str:
-    """What happened, for people."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    rows = Table(title="What happened", title_justify="left")
-    rows.add_column("stage")
-    rows.add_column("what came of it", overflow="fold")
-    rows.add_column("seconds", justify="right")
-    for name, said, seconds in demo.rows:
-        # As text: brackets in a sentence are no markup.
-        rows.add_row(name, Text(said), f"{seconds:.1f}" if seconds else "")
-    console = Console(file=demo.stream)
-    with console.capture() as captured:
-        console.print(rows)
-    return captured.get()
+def heldout(family: str, seed: int, size: int) -> list[Task]:
+    """Tasks to judge by, whose names no tasks to learn from have."""
+    return [puzzle(family, "heldout", seed * _APART + number).task for number in range(size)]
 
 
 @contextmanager
@@ -151,3 +132,8 @@ def own_home(config: Config) -> Generator[Config]:
         cache.mkdir(parents=True, exist_ok=True)
         (home / "cache").symlink_to(cache)
         yield replace(config, home=home)
+
+
+def of_family(tasks: Sequence[Task], family: str) -> set[str]:
+    """The ids of a family's tasks."""
+    return {task.id for task in tasks if task.id.startswith(f"{family}/")}

@@ -22,6 +22,8 @@ from training.tokens import ChatTokenizer, Encoded, encode
 _COUNTED = 0.25
 """Share of these tokens that count: logits of all of them would cost a fifth of the time."""
 _COPY = 128
+_SHARES = (0.1, 0.2, 0.35, 0.5)
+"""Of the places in a spoilt drill."""
 _PAGE = 384
 _DOCUMENTED = ("json", "random", "statistics", "string", "textwrap", "inspect")
 _SPECIAL = len(bpe.SPECIAL)
@@ -39,19 +41,6 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Emphasis:
-    """What tokens count; one that the student writes counts 1."""
-
-    read: float = 0.5
-    """A token that is read and not written, where it counts at all."""
-    said: float = 1.0
-    """What is said in front of a call: where the student decides what is wrong."""
-
-
-PLAIN = Emphasis()
-
-
-@dataclass(frozen=True)
 class Corpus:
     """All rows that there are."""
 
@@ -60,14 +49,18 @@ class Corpus:
     """Of played episodes; see `distillation.programs.play`."""
     seed: int = 0
     family: str = FAMILY
+    read: float = 0.2
+    """What a token counts that is read, where it counts at all; one that is written counts 1. Names
+    are random: reading is hard to foretell and teaches little."""
     _order: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
 
-    def rows(self, kind: str, start: int, count: int, emphasis: Emphasis = Emphasis()) -> list[Row]:
-        """Rows of a kind (`copies`, `drills`, `episodes`, `chats`, `pages`, `unseen`) by number."""
+    def rows(self, kind: str, start: int, count: int) -> list[Row]:
+        """Rows of a kind by number: `copies`, `spoilt`, `drills`, `episodes`, `chats`, `pages`, or
+        `unseen`, which are drills that are never trained."""
         make = getattr(self, f"_{kind}")
-        return [make(number, emphasis) for number in range(start, start + count)]
+        return [make(number) for number in range(start, start + count)]
 
-    def _copies(self, number: int, emphasis: Emphasis) -> Row:
+    def _copies(self, number: int) -> Row:
         """A random sequence that repeats itself; what is counted is the repetition."""
         random = Random(f"copy {self.seed} {number}")
         period = random.randint(8, 48)
@@ -77,62 +70,45 @@ class Corpus:
         written = [place >= period for place in range(_COPY)]
         return Row(whole, [float(flag) for flag in written], written)
 
-    def _drills(self, number: int, emphasis: Emphasis) -> Row:
-        return self.row(drill(self.family, "train", number), f"drill {number}", emphasis)
+    def _spoilt(self, number: int) -> Row:
+        """A drill in which many places are wrong."""
+        share = Random(f"spoilt {self.seed} {number}").choice(_SHARES)
+        return self.row(drill(self.family, "train", number, share), f"spoilt {number}")
 
-    def _unseen(self, number: int, emphasis: Emphasis) -> Row:
-        return self.row(drill(self.family, "heldout", number), "unseen", emphasis)
+    def _drills(self, number: int) -> Row:
+        return self.row(drill(self.family, "train", number), f"drill {number}")
 
-    def _chats(self, number: int, emphasis: Emphasis) -> Row:
-        return self.row(chat(number), f"chat {number}", emphasis)
+    def _unseen(self, number: int) -> Row:
+        return self.row(drill(self.family, "heldout", number), "unseen")
 
-    def _episodes(self, number: int, emphasis: Emphasis) -> Row:
+    def _chats(self, number: int) -> Row:
+        return self.row(chat(number), f"chat {number}")
+
+    def _episodes(self, number: int) -> Row:
         epoch, place = divmod(number, len(self._played))
         if epoch not in self._order:
             order = list(range(len(self._played)))
             Random(f"epoch {self.seed} {epoch}").shuffle(order)
             self._order[epoch] = order
         played = self._played[self._order[epoch][place]]
-        return self.row(played, f"episode {number}", emphasis)
+        return self.row(played, f"episode {number}")
 
-    def _pages(self, number: int, emphasis: Emphasis) -> Row:
+    def _pages(self, number: int) -> Row:
         """A piece of the standard library's sources and docs."""
         ids = self._library
         at = Random(f"page {self.seed} {number}").randrange(len(ids) - _PAGE)
-        return Row(ids[at : at + _PAGE], [emphasis.read] * _PAGE, [False] * _PAGE)
+        return Row(ids[at : at + _PAGE], [self.read] * _PAGE, [False] * _PAGE)
 
-    def row(self, example: Example, name: str, emphasis: Emphasis) -> Row:
+    def row(self, example: Example, name: str) -> Row:
         """Trained tokens count whole, read ones sometimes and less, mistakes not at all."""
         encoded = encode(example, self.chat)
         mistakes = self._mistakes(example) or [False] * len(encoded.ids)
         random = Random(f"weights {self.seed} {name}")
         weights = [
-            1.0 if trained else emphasis.read if not wrong and random.random() < _COUNTED else 0.0
+            1.0 if trained else self.read if not wrong and random.random() < _COUNTED else 0.0
             for trained, wrong in zip(encoded.mask, mistakes, strict=True)
         ]
-        for place in self._said(encoded):
-            weights[place] = emphasis.said
         return Row(encoded.ids, weights, encoded.mask)
-
-    def _said(self, encoded: Encoded) -> list[int]:
-        """The places of trained tokens that stand in front of a call, in the same turn."""
-        found: list[int] = []
-        turn: list[int] | None = []
-        call = self._call
-        for place, trained in enumerate(encoded.mask):
-            if not trained:
-                turn = []
-            elif turn is not None and encoded.ids[place : place + len(call)] == call:
-                found += turn
-                turn = None  # Behind the call's opening nothing of the turn is said any more.
-            elif turn is not None:
-                turn.append(place)
-        return found
-
-    @cached_property
-    def _call(self) -> list[int]:
-        """What a call begins with, up to where its next tokens may be joined to it."""
-        return self.chat.split("<tool_call")[0]
 
     def _mistakes(self, example: Example) -> list[bool]:
         """Marks the text of assistant turns that are not to be imitated; empty without any."""

@@ -1,5 +1,6 @@
 """Evaluating a student: the same agent, sandbox and checks as in collecting."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -27,6 +28,9 @@ class Evaluation:
     store: Store
     limits: EpisodeLimits = field(default_factory=lambda: LIMITS)
     play: Rollout = rollout
+    jobs: int = 1
+    """Tasks at a time. Two keep two cores busy with a small student; each of them then reads its
+    conversation anew at every step, since the model's memory holds one."""
 
     @property
     def hash(self) -> str:
@@ -49,12 +53,21 @@ class Evaluation:
             raise Refused("There are no held-out tasks to evaluate on: collect on more tasks.")
         path = folder / f"{self.hash[:16]}.jsonl"
         done = _read(path)
-        for task in self.tasks:
-            if task.digest not in done:
+        todo = iter([task for task in self.tasks if task.digest not in done])
+
+        async def work() -> None:
+            for task in todo:
                 result = _result(task, await self.play(task, model, self.store, self.limits))
                 _append(path, result)
                 done[task.digest] = result
                 self._tell(id, done, tell)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self.jobs):
+                    group.create_task(work())
+        except* Refused as refused:
+            raise refused.exceptions[0] from None
         results = tuple(done[task.digest] for task in self.tasks)
         card = Scorecard(id, self.hash, results)
         card.write(path.with_suffix(".json"))

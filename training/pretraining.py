@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from training.corpus import PLAIN, Corpus, Emphasis, Row
+from training.corpus import Corpus, Row
 from training.student import Shape
 
-KINDS = ("copies", "drills", "episodes", "chats", "pages")
+KINDS = ("copies", "spoilt", "drills", "episodes", "chats", "pages")
 SHAPE = Shape(
     vocabulary=2048,
     hidden=256,
@@ -18,21 +18,17 @@ SHAPE = Shape(
 )
 
 
-LOUD = Emphasis(read=0.2, said=3.0)
-"""Names are random: reading is hard to foretell and teaches little. Decisions are few tokens."""
-
-
 @dataclass(frozen=True)
 class Phase:
     """So many optimiser steps, each on so many rows of each kind."""
 
     steps: int
     copies: int = 0
+    spoilt: int = 0
     drills: int = 0
     episodes: int = 0
     chats: int = 0
     pages: int = 0
-    emphasis: Emphasis = PLAIN
 
 
 @dataclass(frozen=True)
@@ -40,8 +36,8 @@ class Pretraining:
     """The numbers of a run. Two equal ones on the same episodes give the same student."""
 
     phases: tuple[Phase, ...] = (
-        Phase(steps=4000, copies=1, drills=24, emphasis=LOUD),
-        Phase(steps=800, copies=1, drills=6, episodes=6, chats=1, pages=1, emphasis=LOUD),
+        Phase(steps=2400, copies=1, spoilt=12, drills=4),
+        Phase(steps=1200, spoilt=2, drills=6, episodes=4, chats=1, pages=1),
     )
     matrices: float = 0.007
     """Learning rate of Muon, which trains the matrices of the blocks."""
@@ -84,5 +80,5 @@ class Pretraining:
         return [
             row
             for kind in KINDS
-            for row in corpus.rows(kind, done[kind], getattr(phase, kind), phase.emphasis)
+            for row in corpus.rows(kind, done[kind], getattr(phase, kind))
         ]

@@ -6,7 +6,7 @@ end, the same data, recipe and base go on from the last finished stage.
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +40,10 @@ class Conduct:
     rules: Rules = field(default_factory=Rules)
     tasks: int = 40
     """Held-out tasks to evaluate on, at most."""
+    heldout: Sequence[Task] = ()
+    """Evaluate on these instead of the store's held-out tasks."""
+    jobs: int = 1
+    """Tasks that are evaluated at a time."""
     limits: EpisodeLimits = LIMITS
     play: Rollout = rollout
 
@@ -73,7 +77,8 @@ async def retrain(
         if old is None:
             raise Refused("There is no student to train yet: run `assistant student init` first.")
         evaluation = Evaluation(
-            _heldout(store, conduct), store, limits=conduct.limits, play=conduct.play
+            conduct.heldout or _heldout(store, conduct),
+            *(store, conduct.limits, conduct.play, conduct.jobs),
         )
         dataset = _freeze(store, home, conduct.rules, tell)
         version = await _version(registry, home, recipe, tell, dataset)

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,11 @@ class Scorecard:
     def interval(self) -> tuple[float, float]:
         """95 % interval of the rate."""
         return wilson(self.solved, self.judged)
+
+    def of(self, tasks: Collection[str]) -> "Scorecard":
+        """Its part on these tasks, by id."""
+        part = tuple(result for result in self.results if result.task in tasks)
+        return replace(self, results=part)
 
     def __str__(self) -> str:
         """The figures in a few words."""

@@ -1,37 +1,61 @@
-"""The heart of an episode by itself: a file is read, and its bug is named and repaired.
+"""The heart of an episode by itself: a file is read and written anew, as it says it should be.
 
-It needs no sandbox and a quarter of an episode's tokens: most of what the student knows of bugs it
-learns here, and from whole episodes the way to them.
+It needs no tests, no sandbox and a fifth of an episode's tokens: most of what the student knows of
+programs it learns here, and from whole episodes the way to them. What it learns is to restore a
+text that was spoilt (as in Lewis et al., "BART", 2019); where much is spoilt every line teaches,
+where one place is it is the task itself.
 """
+
+from random import Random
 
 from agent.message import assistant, observed
 from agent.task import Split
 from distillation.example import Example
-from distillation.programs.program import Puzzle, puzzle
-from distillation.programs.tutor import Move, moves
+from distillation.programs.bench import Bench
+from distillation.programs.names import Names
+from distillation.programs.program import FAMILIES, module_path, opening
+from distillation.programs.sites import Bug, bugs, render
+from distillation.programs.tested import drawn
+from distillation.programs.tutor import SAYINGS
 from tools.call import Observation, ToolCall
 
+_UNITS = (1, 1, 1, 2, 2, 3)
 
-def drill(family: str, split: Split, seed: int) -> Example:
-    """The turns from reading the file to its edit; only the edit is trained."""
-    made = puzzle(family, split, seed, units=(1, 1, 1, 1, 2, 2))
-    reading, edit = _turns(made)
-    content = made.task.files[str((reading.arguments or {})["path"])]
-    asked = _call(reading, 1)
+
+def drill(family: str, split: Split, seed: int, share: float = 0.0) -> Example:
+    """The turns from reading a file to writing it; only the writing is trained.
+
+    `share` of the places that can be wrong are; with 0 it is one place, as in a task.
+    """
+    random = Random(f"drill {family} {split} {seed} {share}")
+    bench = Bench(random, Names(random, split))
+    path, _ = module_path(bench)
+    head = opening(bench, path)
+    units = [FAMILIES[family](bench) for _ in range(bench.pick(_UNITS))]
+    marked = head + "\n\n".join(unit.code for unit in units)
+    wrong = _many(random, marked, share) if share else _one(bench, head, [u.code for u in units])
+    id = f"drill/{family}/{split}/{seed}"
+    reading = ToolCall("call_1_0", "read_file", {"path": path})
+    writing = ToolCall("call_3_0", "write_file", {"path": path, "content": render(marked)})
     messages = [
-        assistant(reading.text, [asked]),
+        assistant(SAYINGS["read_file"].format(path=path), [reading]),
         # As the tool shows it: the compact profile prints no line numbers.
-        observed(Observation(asked.id, asked.name, content)),
-        assistant(edit.text, [_call(edit, 3)]),
+        observed(Observation(reading.id, reading.name, wrong)),
+        assistant(SAYINGS["write_file"].format(path=path), [writing]),
     ]
-    return Example(made.task.id, made.task.id, messages, [], [False, False, True])
+    return Example(id, id, messages, [], [False, False, True])
 
 
-def _turns(made: Puzzle) -> tuple[Move, Move]:
-    plan = moves(made)
-    at = next(n for n, move in enumerate(plan) if move.tool == "edit_file")
-    return plan[at - 1], plan[at]
+def _many(random: Random, marked: str, share: float) -> str:
+    places: dict[int, list[Bug]] = {}
+    for bug in bugs(marked):
+        places.setdefault(bug.place, []).append(bug)
+    chosen = [random.choice(known) for known in places.values() if random.random() < share]
+    return render(marked, *chosen)
 
 
-def _call(move: Move, index: int) -> ToolCall:
-    return ToolCall(f"call_{index}_0", move.tool, move.arguments or {})
+def _one(bench: Bench, head: str, codes: list[str]) -> str:
+    broken = bench.random.randrange(len(codes))
+    bug = drawn(bench, codes[broken])
+    texts = [render(code, *((bug,) if bug and n == broken else ())) for n, code in enumerate(codes)]
+    return head + "\n\n".join(texts)

@@ -29,7 +29,7 @@ from tools.registry import default_tools
 from tools.tool import Context, execute, schema
 
 TOOLS = default_tools()
-_DETOURS = 0.05
+_DETOURS = 0.08
 """Chance of each kind of mistake in an episode."""
 
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from random import Random
 
 from agent.task import Split, Task
@@ -33,8 +34,8 @@ class Fault:
     """The file when the faults in front of this one have been repaired."""
     after: str
     """The file when this one has been repaired as well."""
-    other: tuple[Bug, str] | None = None
-    """A repair that is none, and the file with it."""
+    other: str = ""
+    """The file with a repair that is none; empty if there is none."""
 
 
 @dataclass(frozen=True)
@@ -47,24 +48,34 @@ class Puzzle:
     """What runs the tests: `pytest` or `unittest`."""
 
 
-def puzzle(
-    family: str, split: Split, seed: int, faults: int | None = 1, units: Sequence[int] = _UNITS
-) -> Puzzle:
+def puzzle(family: str, split: Split, seed: int, faults: int | None = 1) -> Puzzle:
     """The task of this seed; the same arguments always make the same one.
 
     `faults`: how many bugs it has; None draws it: mostly one, sometimes two, now and then none.
-    `units`: one of these is drawn for how many functions or classes the module has.
     """
-    random = Random(f"{family} {split} {seed} {'' if units == _UNITS else units}".strip())
+    random = Random(f"{family} {split} {seed}")
     if faults is None:
         faults = random.choices((0, 1, 2), (3, 88, 9))[0]
     while True:
         bench = Bench(random, Names(random, split))
-        count = max(faults, random.choice(units))
+        count = max(faults, random.choice(_UNITS))
         broken = set(random.sample(range(count), faults))
         made = [tested(FAMILIES[family], bench, n in broken) for n in range(count)]
         if all(made):
             return _project(f"{family}/{split}/{seed}", bench, [each for each in made if each])
+
+
+def module_path(bench: Bench) -> tuple[str, str]:
+    """Where a module is, and the package that it is in, if any."""
+    module = _module_name(bench)
+    package = _module_name(bench) if bench.often(0.2) else ""
+    return (f"{package}/{module}.py" if package else f"{module}.py"), package
+
+
+def opening(bench: Bench, path: str) -> str:
+    """What stands above the first function: its module's docstring, or nothing."""
+    name = PurePosixPath(path).stem.replace("_", " ").capitalize()
+    return f'"""{name}."""\n\n\n' if bench.often(0.3) else ""
 
 
 def _module_name(bench: Bench) -> str:
@@ -75,14 +86,13 @@ def _module_name(bench: Bench) -> str:
 
 def _project(id: str, bench: Bench, units: Sequence[Tested]) -> Puzzle:
     """Files, tests, prompt and solution."""
-    module, runner = _module_name(bench), bench.pick(("pytest",) * 5 + ("unittest",))
-    package = _module_name(bench) if bench.often(0.2) else ""
-    path = f"{package}/{module}.py" if package else f"{module}.py"
+    path, package = module_path(bench)
+    module, runner = PurePosixPath(path).stem, bench.pick(("pytest",) * 5 + ("unittest",))
     folder = "tests/" if bench.often(0.25) and runner == "pytest" else ""
     stem = module if bench.often(0.88) else _module_name(bench)
     test = f"{folder}test_{stem}.py"
     dotted = f"{package}.{module}" if package else module
-    head = f'"""{module.replace("_", " ").capitalize()}."""\n\n\n' if bench.often(0.3) else ""
+    head = opening(bench, path)
     faults = tuple(_faults(path, head, units))
     right = faults[-1].after if faults else _text(head, units)
     files = {
@@ -119,10 +129,10 @@ def _faults(path: str, head: str, units: Sequence[Tested]) -> Generator[Fault]:
         before, now[n] = _text(head, now), replace(each, bug=None)
         after = _text(head, now)
         others = [b for b in bugs(each.unit.code) if b.place == each.bug.place and b != each.bug]
-        other = None
+        other = ""
         if others:
             wrong = [replace(u, bug=others[0]) if u is now[n] else u for u in now]
-            other = others[0], _text(head, wrong)
+            other = _text(head, wrong)
         yield Fault(each.unit.name, each.bug, path, before, after, other)
 
 

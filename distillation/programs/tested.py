@@ -33,7 +33,7 @@ def tested(make: Callable[[Bench], Unit], bench: Bench, broken: bool) -> Tested 
     for _ in range(_ATTEMPTS):
         bench.near.clear()
         unit = make(bench)
-        bug = _chosen(bench, unit) if broken else None
+        bug = drawn(bench, unit.code) if broken else None
         if broken and bug is None:
             continue
         if cases := _cases(bench, unit, bug):
@@ -41,9 +41,9 @@ def tested(make: Callable[[Bench], Unit], bench: Bench, broken: bool) -> Tested 
     return None
 
 
-def _chosen(bench: Bench, unit: Unit) -> Bug | None:
-    """A bug; first its kind is drawn, so that kinds with many places are not more frequent."""
-    known = bugs(unit.code)
+def drawn(bench: Bench, code: str) -> Bug | None:
+    """A bug of marked code, if it can have one; first its kind is drawn, so that kinds with many places are not more frequent."""
+    known = bugs(code)
     kinds = sorted({bug.kind for bug in known})
     if not kinds:
         return None

@@ -14,7 +14,7 @@ from agent.message import Message
 from agent.model import Event
 from agent.models.scripted import ScriptedModel, reply
 from agent.task import Task
-from distillation.programs.program import FAMILIES, Fault, Puzzle, puzzle
+from distillation.programs.program import FAMILIES, Puzzle, puzzle
 from distillation.programs.prompts import COMMANDS
 from sandbox.refused import Refused
 from tools.call import JSON, ToolCall
@@ -24,7 +24,10 @@ SAYINGS = {
     "list_files": "I look at the files.",
     "shell": "I run the tests.",
     "read_file": "I read {path}.",
+    "write_file": "I repair {path}.",
+    "edit_file": "I repair {path}.",
 }
+DONE = "I repaired {path}: it does what it says, and all tests pass now."
 NOTHING = "All tests pass: there is nothing to fix. I changed nothing."
 DETOURS = ("path", "edit", "repair", "other file")
 
@@ -73,24 +76,23 @@ class _Plan:
     wrong: frozenset[str]
 
     def moves(self) -> Iterator[Move]:
-        test = self._call("shell", command=COMMANDS[self.puzzle.runner])
         path = next(iter(self.puzzle.task.solution or {}))
         named = path in self.puzzle.task.prompt
         if not named:
             yield self._call("list_files")
-        faults = self.puzzle.faults
-        yield replace(test, green=not faults)
-        if not faults:
+        yield self._run(green=not self.puzzle.faults)
+        if not self.puzzle.faults:
             yield Move(NOTHING)
             return
         if not named and PurePosixPath(path).stem not in self._test:
             yield self._call("read_file", path=self._test)
         yield from self._astray(path, named)
         yield self._call("read_file", path=path)
-        for n, fault in enumerate(faults):
-            yield from self._repair(fault, replace(test, green=False))
-            yield replace(test, green=n == len(faults) - 1)
-        yield Move(answer(faults))
+        yield from self._repair(path)
+        yield Move(DONE.format(path=path))
+
+    def _run(self, green: bool) -> Move:
+        return replace(self._call("shell", command=COMMANDS[self.puzzle.runner]), green=green)
 
     @property
     def _test(self) -> str:
@@ -108,107 +110,31 @@ class _Plan:
             if named is False or len(pure.parts) > 1:
                 yield self._call("list_files")
 
-    def _repair(self, fault: Fault, test: Move) -> Iterator[Move]:
-        """Edits until the fault is gone."""
-        before = fault.before
-        if "edit" in self.wrong and (miss := self._miss(fault)):
+    def _repair(self, path: str) -> Iterator[Move]:
+        """From the file that was read to tests that pass."""
+        before, right = self.puzzle.faults[0].before, self.puzzle.faults[-1].after
+        if "edit" in self.wrong and (miss := self._miss(path, before, right)):
             yield miss
-        if "repair" in self.wrong and fault.other:
-            other, before = fault.other
-            worse = replace(fault, bug=replace(fault.bug, right=other.wrong))
-            yield replace(self._edit(worse, fault.before, before), trained=False)
-            yield test
-            fault = replace(fault, bug=other)
-        yield self._edit(fault, before, fault.after)
+        if "repair" in self.wrong:
+            others = [fault.other for fault in self.puzzle.faults if fault.other]
+            worse = self.random.choice([before, *others])
+            yield self._call("write_file", trained=False, path=path, content=worse)
+            yield self._run(green=False)
+            yield self._call("read_file", path=path)
+        yield self._call("write_file", path=path, content=right)
+        yield self._run(green=True)
 
-    def _miss(self, fault: Fault) -> Move | None:
+    def _miss(self, path: str, before: str, right: str) -> Move | None:
         """An edit whose old text is not in the file."""
-        old, new = change(fault.before, fault.after)
-        slip = old.replace(" ", "  ", 1) if " " in old else old + " "
-        if slip in fault.before:
+        lines = [line.strip() for line in before.splitlines() if line not in right.splitlines()]
+        if not (lines and " " in lines[0]) or lines[0].replace(" ", "  ") in before:
             return None
-        arguments: dict[str, JSON] = {"path": fault.path, "old": slip, "new": new}
-        return Move(say(fault), "edit_file", arguments, trained=False)
-
-    def _edit(self, fault: Fault, before: str, after: str) -> Move:
-        old, new = change(before, after)
-        return Move(say(fault), "edit_file", {"path": fault.path, "old": old, "new": new})
+        old = lines[0].replace(" ", "  ")
+        return self._call("edit_file", trained=False, path=path, old=old, new=lines[0])
 
     def _call(self, tool: str, trained: bool = True, **arguments: JSON) -> Move:
         text = SAYINGS[tool].format(**arguments)
         return Move(text, tool, arguments, trained)
-
-
-def change(before: str, after: str) -> tuple[str, str]:
-    """The edit between two texts: few whole lines, the old ones there exactly once.
-
-    The outer white space is left out where one line is replaced by one: it is the same.
-    """
-    old, new = before.splitlines(True), after.splitlines(True)
-    low = 0
-    while low < min(len(old), len(new)) and old[low] == new[low]:
-        low += 1
-    high = 0
-    while high < min(len(old), len(new)) - low and old[-1 - high] == new[-1 - high]:
-        high += 1
-    end = len(old) - high
-    if end == low:  # Nothing is replaced: the line behind is named, or the one before.
-        behind = low < len(old) and bool(old[low].strip())
-        low, end = (low, end + 1) if behind else (low - 1, end)
-    while True:
-        shown = _shown_edit(old[low:end], new[low : len(new) - len(old) + end])
-        if before.count(shown[0]) == 1:
-            return shown
-        low -= 1
-
-
-def _shown_edit(old: Sequence[str], new: Sequence[str]) -> tuple[str, str]:
-    """Lines as the arguments of an edit, without the white space that both begin or end with."""
-    search, replace = "".join(old).rstrip("\n"), "".join(new).rstrip("\n")
-    indent = len(search) - len(search.lstrip(" "))
-    if replace[:indent].strip() or replace[indent : indent + 1] == " ":
-        return search, replace
-    return search[indent:], replace[indent:]
-
-
-_SAID = {
-    "missing return": "{unit} does not return its result.",
-    "missing case": "{unit} does not handle the empty case.",
-    "mutable default": "{unit} keeps its default list between calls.",
-    "missing update": "{unit} does not update `{name}`.",
-}
-_FIXED = {
-    "missing return": "{unit} did not return its result",
-    "missing case": "{unit} did not handle the empty case",
-    "mutable default": "{unit} kept its default list between calls",
-    "missing update": "{unit} did not update `{name}`",
-}
-
-
-def _about(fault: Fault, sayings: dict[str, str], other: str) -> str:
-    right, wrong = (_shown(piece) for piece in (fault.bug.right, fault.bug.wrong))
-    name = (fault.bug.right.split() or [""])[0]
-    text = sayings.get(fault.bug.kind, other)
-    return text.format(unit=fault.unit, wrong=wrong, right=right, name=name)
-
-
-def _shown(piece: str) -> str:
-    """A piece of code as it is spoken of; no piece at all is called so."""
-    return f"`{piece.strip()}`" if piece.strip() else "nothing"
-
-
-def say(fault: Fault) -> str:
-    """What is wrong, before the edit."""
-    return _about(fault, _SAID, "{unit} has {wrong} where {right} belongs.")
-
-
-def answer(faults: Sequence[Fault]) -> str:
-    """What was wrong and what was done, in the end."""
-    was = " ".join(
-        _about(f, _FIXED, "{unit} had {wrong} where {right} belongs") + "." for f in faults
-    )
-    paths = " and ".join(dict.fromkeys(fault.path for fault in faults))
-    return f"{was} I changed {paths}, and all tests pass now."
 
 
 def teacher(task: Task) -> ScriptedModel:

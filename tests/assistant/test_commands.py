@@ -10,12 +10,11 @@ from agent.episode import Episode, Step
 from agent.message import assistant, user
 from agent.model import Usage
 from agent.store import Store
-from assistant.demo import demo_tasks
+from distillation.tasks import load_tasks
 from tests.assistant.terminal import COMMAND, clean_environment
 
-LINES = (
-    (Path(__file__).resolve().parents[2] / "assistant/demo_tasks.jsonl").read_text().splitlines()
-)
+TASKS = Path(__file__).with_name("tasks.jsonl")
+LINES = TASKS.read_text(encoding="utf-8").splitlines()
 
 
 def run(home: Path, *arguments: str | Path) -> str:
@@ -46,7 +45,7 @@ def test_a_second_run_has_nothing_left_to_do(home: Path) -> None:
 
 def test_episodes_are_listed_and_shown(home: Path) -> None:
     lines = run(home, "episodes", "list").splitlines()
-    assert {line.split()[-1] for line in lines} == {task.id for task in demo_tasks()[:2]}
+    assert {line.split()[-1] for line in lines} == {task.id for task in load_tasks(TASKS)[:2]}
     assert all(line.split()[3] == "pass" for line in lines)
     identity = lines[0].split()[0]
     shown = run(home, "episodes", "show", identity)

@@ -1,35 +1,30 @@
-import asyncio
-import io
 from pathlib import Path
 
 from agent.task import split_of
 from assistant.config import Config
-from assistant.demo import Demo, demo_tasks, own_home, table
+from assistant.demo import KNOWN, NEW, heldout, own_home, taught
 from distillation.dataset import Rules
-from sandbox.verify import verify
-from sandbox.workspace import copy_of
+from distillation.programs.tutor import teacher
+from training.corpus import FAMILY
 
 
-async def test_every_task_fails_at_its_start_and_passes_with_its_solution() -> None:
-    async def outcome(files: dict[str, str], task: int) -> str:
-        check = tasks[task].check
-        workspace = copy_of(files | check.protected)
-        try:
-            return (await verify(check, workspace.root, tasks[task].files)).outcome
-        finally:
-            workspace.close()
-
-    tasks = demo_tasks()
-    starts = [outcome(task.files, n) for n, task in enumerate(tasks)]
-    ends = [outcome(task.files | (task.solution or {}), n) for n, task in enumerate(tasks)]
-    assert await asyncio.gather(*starts) == ["fail"] * len(tasks)
-    assert await asyncio.gather(*ends) == ["pass"] * len(tasks)
+def test_the_student_was_pretrained_on_one_family_only() -> None:
+    assert FAMILY == KNOWN != NEW
 
 
-def test_there_are_tasks_to_train_on_and_tasks_to_judge_by() -> None:
-    splits = [split_of(task.id, Rules().heldout) for task in demo_tasks()]
-    assert splits.count("train") >= 5
-    assert splits.count("heldout") >= 2
+def test_what_is_taught_is_trained_and_what_is_judged_is_neither_taught_nor_known() -> None:
+    lessons, judged = taught(NEW, 0, 30), heldout(NEW, 0, 30)
+    assert len({task.id for task in lessons}) == len(lessons) == len(judged) == 30
+    assert {split_of(task.id, Rules().heldout) for task in lessons} == {"train"}
+    assert not {task.id for task in lessons} & {task.id for task in judged}
+    for task in lessons[:3]:
+        teacher(task)  # Refused if it knew no such task.
+
+
+def test_each_seed_has_other_tasks_and_always_the_same() -> None:
+    assert [task.id for task in heldout(NEW, 0, 5)] == [task.id for task in heldout(NEW, 0, 5)]
+    assert not {task.id for task in heldout(NEW, 0, 64)} & {t.id for t in heldout(NEW, 1, 64)}
+    assert not {task.id for task in taught(NEW, 0, 20)} & {t.id for t in taught(NEW, 1, 20)}
 
 
 def test_its_home_is_its_own_and_shares_the_cache(tmp_path: Path) -> None:
@@ -39,13 +34,3 @@ def test_its_home_is_its_own_and_shares_the_cache(tmp_path: Path) -> None:
         (config.home / "cache" / "download").write_text("x")
     assert not config.home.exists()
     assert [path.name for path in (tmp_path / "mine").rglob("*")] == ["cache", "download"]
-
-
-def test_the_table_has_a_row_a_stage(tmp_path: Path) -> None:
-    demo = Demo(Config(tmp_path), io.StringIO())
-    with demo.stage("collect") as said:
-        said.append("8 of 8 tasks")
-    demo.rows.append(("retrain", "skipped: no torch, get assistant[train]", 0.0))
-    text = table(demo)
-    assert "8 of 8 tasks" in text
-    assert "skipped: no torch, get assistant[train]" in text

@@ -9,7 +9,7 @@ import pytest
 
 from agent.store import Store
 from assistant import demo
-from assistant.demo import demo_tasks
+from assistant.demo import NEW, heldout
 from assistant.student import make
 from tests.assistant.terminal import COMMAND, clean_environment
 from training.registry import Registry
@@ -92,7 +92,7 @@ def test_a_gguf_cut_in_half_is_refused_and_the_rest_is_kept(tmp_path: Path) -> N
     registry = Registry(tmp_path)
     version = make(registry)
     store = Store(tmp_path / "episodes.db")
-    store.remember(demo_tasks()[0])
+    store.remember(heldout(NEW, 0, 1)[0])
     store.close()
     gguf = registry.path(version.id) / "base.gguf"
     half = tmp_path / "half.gguf"

@@ -17,7 +17,7 @@ from distillation.programs.names import Names, split_of_word
 from distillation.programs.play import Failed, Stage, read, shard, write
 from distillation.programs.program import FAMILIES, Puzzle, puzzle
 from distillation.programs.sites import bugs, render, site
-from distillation.programs.tutor import change, moves, tutor
+from distillation.programs.tutor import moves, tutor
 from distillation.programs.warm import Warm
 from distillation.rollout import rollout
 from sandbox.backend import open_sandbox
@@ -92,16 +92,16 @@ def test_families_share_no_kind_of_bug() -> None:
         assert found == kinds
 
 
-def test_edits_repair_what_is_broken_and_nothing_else() -> None:
+def test_faults_lead_from_the_broken_file_to_the_right_one() -> None:
     for family in FAMILIES:
         for made in puzzles(family):
+            texts = [fault.before for fault in made.faults] + [f.after for f in made.faults[-1:]]
+            (right,) = (made.task.solution or {}).values()
+            assert len(set(texts)) == len(texts)
+            assert texts[1:] == [fault.after for fault in made.faults]
+            assert texts[-1:] == ([right] if made.faults else [])
             for fault in made.faults:
-                old, new = change(fault.before, fault.after)
-                assert fault.before.count(old) == 1
-                assert fault.before.replace(old, new) == fault.after
-            if made.faults:
-                (right,) = (made.task.solution or {}).values()
-                assert made.faults[-1].after == right
+                assert fault.other not in (fault.before, fault.after)
 
 
 async def test_checks_fail_at_the_start_and_pass_with_the_solution() -> None:
@@ -190,18 +190,24 @@ async def test_shards_are_made_once(tmp_path: Path) -> None:
     assert len(read(path)) >= 2
 
 
-def test_a_drill_is_the_end_of_an_episode_up_to_its_edit() -> None:
-    for seed in range(20):
-        example = drill("functions", "train", seed)
-        reading, content, edit = example.messages
-        (call,) = edit.get("tool_calls", [])
-        assert call["function"]["name"] == "edit_file"
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_a_drill_reads_a_spoilt_file_and_writes_the_right_one(share: float) -> None:
+    changed: list[int] = []
+    for seed in range(40):
+        example = drill("functions", "train", seed, share)
+        reading, content, writing = example.messages
+        (read,), (call,) = (m.get("tool_calls", []) for m in (reading, writing))
+        assert (read["function"]["name"], call["function"]["name"]) == ("read_file", "write_file")
         arguments = call["function"]["arguments"]
-        assert content["content"].count(str(arguments["old"])) == 1
-        assert (
-            reading.get("tool_calls", [])[0]["function"]["arguments"]["path"] == arguments["path"]
-        )
+        assert read["function"]["arguments"]["path"] == arguments["path"]
+        compile(str(arguments["content"]), "right", "exec")
+        lines = content["content"].splitlines(), str(arguments["content"]).splitlines()
+        changed.append(sum(line not in lines[1] for line in lines[0]) or lines[0] != lines[1])
         assert example.trained == [False, False, True]
+    if share:
+        assert max(changed) > 2
+    else:
+        assert set(changed) <= {1, 2}
 
 
 def test_plans_differ_only_where_mistakes_are_made() -> None:

@@ -14,7 +14,7 @@ from distillation.programs.chats import chat as answered
 from distillation.programs.drills import drill
 from distillation.programs.play import shard
 from training import attend, bpe, student
-from training.corpus import Corpus, Emphasis, Row
+from training.corpus import Corpus, Row
 from training.learner import Training, untrained
 from training.loss import batches, exact, padded, weighted_loss
 from training.pretrain import TEMPLATE, run
@@ -33,7 +33,7 @@ SHAPE = Shape(
     theta=1e7,
 )
 SMALL = Pretraining(
-    phases=(Phase(steps=2, copies=2), Phase(steps=2, drills=1, episodes=1, chats=1)),
+    phases=(Phase(steps=2, copies=2), Phase(steps=2, spoilt=1, drills=1, episodes=1, chats=1)),
     every=2,
     shards=1,
     played=6,
@@ -95,7 +95,7 @@ def test_what_is_trained_is_what_the_student_writes(corpus: Corpus, chat: ChatTo
         text = written(row, chat)
         assert text.endswith("</tool_call><|im_end|>")
         assert text.count("<|im_end|>") == 1
-        assert "edit_file" in text
+        assert "write_file" in text
         assert "read_file" not in text
     for row in corpus.rows("chats", 0, 10):
         assert written(row, chat).endswith("<|im_end|>")
@@ -106,14 +106,10 @@ def written(row: Row, chat: ChatTokenizer) -> str:
     return chat.tokenizer.decode(ids, skip_special_tokens=False)
 
 
-def test_what_is_said_before_a_call_can_count_more(corpus: Corpus, chat: ChatTokenizer) -> None:
-    for row in corpus.rows("drills", 0, 10, Emphasis(read=0.25, said=4.0)):
-        loud = [id for id, weight in zip(row.ids, row.weights, strict=True) if weight == 4.0]
-        said = chat.tokenizer.decode(loud)
-        assert written(row, chat).startswith(said)
-        assert said.endswith((".", ".\n"))
-        assert "tool_call" not in said
-        assert set(row.weights) == {0.0, 0.25, 1.0, 4.0}
+def test_what_is_read_counts_less(corpus: Corpus) -> None:
+    for row in corpus.rows("drills", 0, 10):
+        assert set(row.weights) == {0.0, corpus.read, 1.0}
+        assert [weight == 1.0 for weight in row.weights] == row.written
 
 
 def test_mistakes_do_not_count_at_all(chat: ChatTokenizer) -> None:
@@ -125,7 +121,7 @@ def test_mistakes_do_not_count_at_all(chat: ChatTokenizer) -> None:
         trained=[False, False, False, False, True],
     )
     corpus = Corpus(chat, [])
-    rows = [corpus.row(example, "x", Emphasis()) for example in (good, bad)]
+    rows = [corpus.row(example, "x") for example in (good, bad)]
     size = sum(rows[0].written)
     assert sum(rows[1].written) == size
     start = rows[0].written.index(True)
@@ -137,13 +133,13 @@ def test_steps_take_rows_in_order_and_none_twice(corpus: Corpus) -> None:
     asked: list[tuple[str, int]] = []
 
     class Asked:
-        def rows(self, kind: str, start: int, count: int, emphasis: Emphasis) -> list[Row]:
+        def rows(self, kind: str, start: int, count: int) -> list[Row]:
             asked.extend((kind, n) for n in range(start, start + count))
             return []
 
     for step in range(SMALL.steps):
         SMALL.rows(Asked(), step)  # type: ignore[arg-type]
-    assert len(asked) == len(set(asked)) == 2 * 2 + 2 * 3
+    assert len(asked) == len(set(asked)) == 2 * 2 + 2 * 4
     assert sorted(n for kind, n in asked if kind == "drills") == list(range(2))
 
 
