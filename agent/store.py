@@ -108,15 +108,18 @@ class Store:
             for _, text in sorted({r["id"]: r["task"] for r in rows}.items())
         ]
 
-    def judged(self, model: str) -> dict[str, Outcome]:
-        """The last pass or fail by task digest, of `model`; `unknown` does not count."""
+    def judged(self, model: str) -> dict[str, list[Outcome]]:
+        """Each pass and fail by task digest, of `model`, oldest first; `unknown` does not count."""
         rows = self._db.execute(
             "SELECT digest, verdict FROM episodes JOIN verdicts ON episode = id WHERE model = ? "
             "ORDER BY given",
             (model,),
         )
-        outcomes = [(digest, json.loads(text)["outcome"]) for digest, text in rows]
-        return {digest: outcome for digest, outcome in outcomes if outcome != "unknown"}
+        found: dict[str, list[Outcome]] = {}
+        for digest, text in rows:
+            if (outcome := json.loads(text)["outcome"]) != "unknown":
+                found.setdefault(digest, []).append(outcome)
+        return found
 
     def episode(self, id: str) -> Episode:
         """One episode, whole.

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from agent.model import Model
@@ -29,6 +29,9 @@ SMALL = (
     "This student is small: it repairs little Python programs whose tests fail, offline. For more, "
     "get a bigger model with `assistant models pull`, or use one with a key, e.g. --model claude."
 )
+
+SAMPLED = 0.8
+"""The temperature at which a student teaches itself, where none is set."""
 
 Say = Callable[[str], None]
 """Shows one line to the user."""
@@ -165,7 +168,18 @@ def teacher_of(config: Config, spec: str) -> Callable[[Task], Model]:
     """
     if spec == "reference":
         return reference_teacher
-    if spec == "student":
-        raise Refused("The student cannot teach itself: name another model with --teacher.")
-    model = open_named(config, spec)
+    model = _own_teacher(config) if spec == "student" else open_named(config, spec)
     return lambda task: model
+
+
+def _own_teacher(config: Config) -> LlamaModel:
+    """The student, which learns from what it got right itself: so it must not always do the same.
+
+    Raises:
+        Refused: there is no student, or it cannot be loaded.
+    """
+    require_parts()
+    registry = Registry(config.home)
+    version = registry.active() or make(registry)
+    settings = replace(config.models, temperature=config.models.temperature or SAMPLED)
+    return open_weights(registry.weights(version), settings)

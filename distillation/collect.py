@@ -63,6 +63,9 @@ class Collection:
     teacher: Callable[[Task], Model]
     store: Store
     jobs: int = 2
+    tries: int = 1
+    """How often a task is tried until its check passes: more than once is of use with a teacher
+    that answers differently each time (rejection sampling)."""
     cost: float | None = None
     """US dollars that this run may spend; overrun by no more than the requests in flight."""
     limits: EpisodeLimits = field(default_factory=EpisodeLimits)
@@ -88,31 +91,38 @@ class Collection:
                 raise refused.exceptions[0] from None
         return self._progress()
 
-    def _plan(self) -> Iterator[tuple[Task, Model]]:
+    def _plan(self) -> Iterator[tuple[Task, Model, int]]:
+        """What is left to do: tasks, who plays them, and how often each may still be tried."""
         self._began = time.monotonic()
         self._outcomes, self._fresh, self._errors, self._errors_running = Counter[str](), 0, 0, 0
         self._budget, self._stopped = Budget(self.cost), ""
         limiters = defaultdict[str, Limiter](lambda: Limiter(self.jobs))
         pairs = [(task, self.teacher(task)) for task in self.tasks]
         judged = {name: self.store.judged(name) for name in {model.name for _, model in pairs}}
-        todo: list[tuple[Task, Model]] = []
+        todo: list[tuple[Task, Model, int]] = []
         for task, model in pairs:
             self.store.remember(task)
-            if outcome := judged[model.name].get(task.digest):
-                self._outcomes[outcome] += 1
+            outcomes = judged[model.name].get(task.digest, [])
+            if "pass" in outcomes or len(outcomes) >= self.tries:
+                self._outcomes["pass" if "pass" in outcomes else "fail"] += 1
             else:
                 provider = model.name.partition(":")[0]
                 # Money is looked at when a place is free, and not while others still spend.
                 paid = Budgeted(model, self._budget)
                 held = Throttled(paid, limiters[provider])
-                todo.append((task, _Heard(held, self._paused)))
+                todo.append((task, _Heard(held, self._paused), self.tries - len(outcomes)))
         return iter(todo)
 
-    async def _work(self, todo: Iterator[tuple[Task, Model]]) -> None:
-        for task, model in todo:
-            if self._stopped:
-                return
-            self._ended(await self.play(task, model, self.store, self.limits))
+    async def _work(self, todo: Iterator[tuple[Task, Model, int]]) -> None:
+        for task, model, tries in todo:
+            for left in reversed(range(tries)):
+                if self._stopped:
+                    return
+                episode = await self.play(task, model, self.store, self.limits)
+                failed = episode.verdict is not None and episode.verdict.outcome == "fail"
+                if not (failed and left):
+                    self._ended(episode)
+                    break
 
     def _ended(self, episode: Episode) -> None:
         if episode.verdict:

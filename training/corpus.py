@@ -17,7 +17,7 @@ from distillation.programs.chats import chat
 from distillation.programs.drills import drill
 from distillation.programs.play import read
 from training import bpe
-from training.tokens import ChatTokenizer, Encoded, encode
+from training.tokens import ChatTokenizer, encode
 
 _COUNTED = 0.25
 """Share of these tokens that count: logits of all of them would cost a fifth of the time."""

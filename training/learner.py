@@ -10,6 +10,7 @@ from typing import Any
 from training import attend, induction, student
 from training.corpus import Corpus, Row
 from training.loss import TOGETHER, batches, exact, weighted_loss
+from training.muon import Muon
 from training.pretraining import Pretraining
 from training.tokens import ChatTokenizer
 
@@ -109,6 +110,6 @@ def _optimisers(model: Any, numbers: Pretraining) -> list[Any]:  # noqa: ANN401 
     for name, weight in model.named_parameters():
         (matrices if weight.ndim == 2 and "layers" in name else others).append(weight)
     return [
-        torch.optim.Muon(matrices, lr=numbers.matrices, weight_decay=0.01),
+        Muon(matrices, lr=numbers.matrices),
         torch.optim.AdamW(others, lr=numbers.others, betas=(0.9, 0.95), weight_decay=0.0),
     ]

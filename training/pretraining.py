@@ -10,7 +10,7 @@ SHAPE = Shape(
     vocabulary=2048,
     hidden=256,
     feed_forward=512,
-    layers=6,
+    layers=4,
     heads=4,
     key_value_heads=4,
     context=4096,
@@ -36,8 +36,8 @@ class Pretraining:
     """The numbers of a run. Two equal ones on the same episodes give the same student."""
 
     phases: tuple[Phase, ...] = (
-        Phase(steps=2400, copies=1, spoilt=12, drills=4),
-        Phase(steps=1200, spoilt=2, drills=6, episodes=4, chats=1, pages=1),
+        Phase(steps=1600, copies=1, spoilt=8, drills=4),
+        Phase(steps=500, spoilt=1, drills=4, episodes=3, chats=1, pages=1),
     )
     matrices: float = 0.007
     """Learning rate of Muon, which trains the matrices of the blocks."""
@@ -45,11 +45,11 @@ class Pretraining:
     """Learning rate of AdamW, which trains embeddings, norms and biases."""
     warmup: int = 30
     """Steps."""
-    decay: float = 0.5
+    decay: float = 0.6
     """Share of the steps at the end in which the learning rates fall to nearly nothing."""
     every: int = 100
     """Steps between checkpoints."""
-    shards: int = 16
+    shards: int = 9
     """Of episodes."""
     played: int = 200
     """Episodes in each of them; few fail and are left out."""
@@ -78,7 +78,5 @@ class Pretraining:
                 break
             at -= phase.steps
         return [
-            row
-            for kind in KINDS
-            for row in corpus.rows(kind, done[kind], getattr(phase, kind))
+            row for kind in KINDS for row in corpus.rows(kind, done[kind], getattr(phase, kind))
         ]

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -75,6 +76,7 @@ class LlamaModel:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="llama")
         self._running: set[threading.Event] = set()
         self._closed = False
+        self._answers = 0
         self._runtime = self._open(gguf, adapter)
         self.states: States | None = None
         """Where what was computed is kept when the model is closed, and found again."""
@@ -277,7 +279,10 @@ class LlamaModel:
             reused = runtime.feed(prompt, cancelled)
             with closing(Guard(runtime, form, tools if self.held else ())) as guard:
                 guard.inside = answer.inside
-                writing = Writing(runtime, self._settings, guard)
+                # Else the same question would be answered the same way however often it is asked.
+                seed = self._settings.seed + self._answers
+                self._answers += 1
+                writing = Writing(runtime, replace(self._settings, seed=seed), guard)
                 for piece in writing.pieces(prompt, cancelled):
                     yield from answer.feed(piece)
         except Cancelled:

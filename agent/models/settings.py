@@ -50,7 +50,7 @@ class ModelSettings:
     """The local student's window in tokens; 0 takes what it was trained for, at most 16,384, and
     what the memory holds."""
     seed: int = 0
-    """For the local student at a temperature above 0."""
+    """For the local student at a temperature above 0: of its first answer; each has the next."""
     threads: int = 0
     """For the local student; 0 chooses by the model's size and the machine's cores."""
     gpu_layers: int = -1

@@ -5,6 +5,7 @@ A run that was stopped or killed goes on where it was when it is started again.
 examples:
   assistant collect --teacher reference --tasks tasks.jsonl
   assistant collect --teacher claude --tasks tasks.jsonl --cost 5
+  assistant collect --teacher student --tasks tasks.jsonl --tries 4   (its own successes)
 """
 
 import asyncio
@@ -29,6 +30,9 @@ def arguments(parser: ArgumentParser) -> None:
         "--tasks", type=Path, required=True, action="append", help="may be given more than once"
     )
     parser.add_argument("--jobs", type=int, help="tasks at a time")
+    parser.add_argument(
+        "--tries", type=int, default=1, help="how often a task is tried until its check passes"
+    )
     parser.add_argument("--cost", type=float, help="US dollars that this run may spend")
 
 
@@ -46,6 +50,7 @@ async def _collect(options: Namespace, config: Config) -> int:
         teacher_of(config, options.teacher or config.collect.teacher),
         store,
         jobs=max(1, options.jobs or config.collect.jobs),
+        tries=max(1, options.tries),
         cost=config.collect.cost if options.cost is None else options.cost,
         limits=config.limits,
         tell=lambda progress: line.show(_news(progress)),

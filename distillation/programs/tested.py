@@ -42,7 +42,10 @@ def tested(make: Callable[[Bench], Unit], bench: Bench, broken: bool) -> Tested 
 
 
 def drawn(bench: Bench, code: str) -> Bug | None:
-    """A bug of marked code, if it can have one; first its kind is drawn, so that kinds with many places are not more frequent."""
+    """A bug of marked code, if it can have one.
+
+    First its kind is drawn, so that kinds with many places are not more frequent.
+    """
     known = bugs(code)
     kinds = sorted({bug.kind for bug in known})
     if not kinds:

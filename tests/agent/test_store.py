@@ -97,7 +97,7 @@ def test_pass_and_fail_count_as_judged_and_unknown_does_not(tmp_path: Path) -> N
     for id, verdict in verdicts.items():
         store.begin(episode(id, digest=id))
         store.finish(id, "end", "", 0.0, verdict)
-    assert store.judged("scripted") == {"a": "pass", "b": "fail"}
+    assert store.judged("scripted") == {"a": ["pass"], "b": ["fail"]}
     assert store.judged("other") == {}
     store.close()
 
@@ -123,7 +123,7 @@ def test_an_unknown_does_not_take_an_earlier_verdict_away(tmp_path: Path) -> Non
     }.items():
         store.begin(episode(id, digest="a"))
         store.finish(id, "end", "", 0.0, verdict)
-    assert store.judged("scripted") == {"a": "pass"}
+    assert store.judged("scripted") == {"a": ["fail", "pass"]}
     store.close()
 
 

@@ -92,6 +92,41 @@ async def test_a_second_run_repeats_nothing(tmp_path: Path) -> None:
     store.close()
 
 
+class Learning:
+    """A teacher that gets it right from a certain try on."""
+
+    name = "learning"
+
+    def __init__(self, task: Task, right: int) -> None:
+        wrong = Task(task.id, task.prompt, task.check, task.files, {"add0.py": "add = max\n"})
+        self.tries = [reference_teacher(wrong)] * (right - 1) + [reference_teacher(task)] * 9
+        self.count = 0
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema]
+    ) -> AsyncIterator[Event]:
+        self.count += len(messages) == 2
+        async for event in self.tries[self.count - 1].stream(messages, tools):
+            yield event
+
+
+@pytest.mark.parametrize(
+    ("tries", "right", "outcome", "played"), [(3, 2, "pass", 2), (2, 9, "fail", 2)]
+)
+async def test_a_task_is_tried_until_it_passes(
+    tmp_path: Path, tries: int, right: int, outcome: str, played: int
+) -> None:
+    (task,) = write_tasks(tmp_path / "t.jsonl", 1)
+    teacher, store = Learning(task, right), Store(tmp_path / "e.sqlite")
+    progress = await Collection([task], lambda task: teacher, store, tries=tries).run()
+    assert progress.outcomes == {outcome: 1}
+    assert len(list(store.episodes())) == played
+    # What is left of the tries is all that another run has.
+    await Collection([task], lambda task: teacher, store, tries=tries).run()
+    assert len(list(store.episodes())) == played
+    store.close()
+
+
 RUN = """
 import asyncio, sys
 from pathlib import Path

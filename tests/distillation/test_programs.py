@@ -1,7 +1,7 @@
 import ast
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -9,6 +9,8 @@ import pytest
 
 from agent.limits import EpisodeLimits
 from agent.message import Message
+from agent.model import Event
+from agent.models.scripted import ScriptedModel, reply
 from agent.store import Store
 from agent.task import Split
 from distillation.programs import classes, functions
@@ -17,12 +19,14 @@ from distillation.programs.names import Names, split_of_word
 from distillation.programs.play import Failed, Stage, read, shard, write
 from distillation.programs.program import FAMILIES, Puzzle, puzzle
 from distillation.programs.sites import bugs, render, site
-from distillation.programs.tutor import moves, tutor
+from distillation.programs.tutor import known, moves, rescuer, tutor
 from distillation.programs.warm import Warm
 from distillation.rollout import rollout
 from sandbox.backend import open_sandbox
 from sandbox.verify import verify
 from sandbox.workspace import copy_of
+from tools.call import ToolCall
+from tools.schema import ToolSchema
 
 MANY = 80
 
@@ -155,6 +159,27 @@ async def test_played_messages_are_those_that_the_agent_records(tmp_path: Path) 
             played = await stage.play(made, 0.0)
             assert timeless(played.messages) == timeless(episode.messages)
             assert played.tools == list(episode.tools)
+    store.close()
+
+
+async def test_the_rescuer_takes_over_where_another_one_failed(tmp_path: Path) -> None:
+    store, made = Store(tmp_path / "episodes.db"), puzzle("classes", "train", 5)
+    (path,) = made.task.solution or {}
+    wrong = ToolCall("1", "write_file", {"path": path, "content": "broken = True\n"})
+    student = ScriptedModel([reply("I repair it.", wrong)])
+    rescuing = rescuer(known(made.task))
+
+    class Both:
+        name = "both"
+
+        def stream(self, messages: list[Message], tools: list[ToolSchema]) -> AsyncIterator[Event]:
+            return (student if len(messages) == 2 else rescuing).stream(messages, tools)
+
+    episode = await rollout(made.task, Both(), store, EpisodeLimits())  # type: ignore[arg-type]
+    assert episode.verdict is not None
+    assert episode.verdict.passed
+    called = [c["function"]["name"] for m in episode.messages for c in m.get("tool_calls", [])]
+    assert called == ["write_file", "read_file", "write_file", "shell"]
     store.close()
 
 

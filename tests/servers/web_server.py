@@ -29,7 +29,11 @@ class WebServer(LocalServer):
         if tls:
             self.http.socket = tls.wrap_socket(self.http.socket, server_side=True)
         self.place = f"localhost:{self.port}"
-        self.url = f"{'https' if tls else 'http'}://{self.place}"
+        self.scheme = "https" if tls else "http"
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.place}"
 
 
 class _Handler(Handler):

@@ -1,0 +1,192 @@
+"""What a student learns without a teacher, and from its failures, on a family that it never saw.
+
+Run as `python -m benchmarks.self_improvement FOLDER [--seed 0] [--tasks 120] [--judged 100]`. One
+student, the same tasks and held-out tasks, four ways:
+
+- `own`: it tries each task up to four times at a temperature of 0.8, and is retrained on its own
+  verified successes (rejection sampling; Zelikman et al., "STaR", 2022).
+- `rescued`: where its repair fails a teacher takes over, and it is retrained on what the teacher did
+  from there, its own mistakes not trained (as Ross et al., "DAgger", 2011): critique rows.
+- `pairs`: its failures against the known solutions, by DPO.
+- `taught`: the reference teacher plays all tasks, for comparison.
+
+What is finished is kept in FOLDER, so that a second run goes on.
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from agent.episode import Episode
+from agent.limits import EpisodeLimits
+from agent.model import Model
+from agent.models.llama import LlamaModel
+from agent.models.scripted import ScriptedModel
+from agent.models.settings import ModelSettings
+from agent.router import Escalation
+from agent.stall import Patience
+from agent.store import Store
+from agent.task import Task
+from assistant.demo import KNOWN, NEW, RECIPE, heldout, taught
+from assistant.student import make
+from distillation.collect import Collection
+from distillation.example import Example
+from distillation.pair import Pair, pairs
+from distillation.programs.tutor import known, rescuer, teacher
+from distillation.rollout import rollout
+from training import encode
+from training.converter import Converter
+from training.evaluate import Evaluation
+from training.progress import Progress
+from training.registry import Registry, Weights
+from training.retrain import Conduct, retrain
+from training.scorecard import Scorecard
+from training.stage import run_stage
+from training.tokens import ChatTokenizer
+
+HOT = ModelSettings(max_tokens=600, temperature=0.8)
+COLD = ModelSettings(max_tokens=600)
+PREFERENCE = replace(RECIPE, learning_rate=3e-4, epochs=2.0)
+
+
+def opened(weights: Weights, settings: ModelSettings = COLD) -> LlamaModel:
+    return LlamaModel(weights.gguf, weights.adapter, settings=settings, name=weights.version)
+
+
+def tell(progress: Progress) -> None:
+    if progress.share == 1.0:
+        print(f"{progress.stage:<9} {progress.text}", flush=True)
+
+
+async def rescued(task: Task, model: Model, store: Store, limits: EpisodeLimits) -> Episode:
+    """A rollout in which a teacher takes over after the first repair that failed."""
+
+    async def open_rescuer() -> ScriptedModel:
+        return rescuer(known(task))
+
+    patience = Patience(calls=99, failures=2, unreadable=1, confidence=0.0, steps=0.9)
+    terms = Escalation("rescuer", open_rescuer, "always", patience=patience)
+    return await rollout(task, model, store, limits, escalation=terms)
+
+
+@dataclass
+class Bench:
+    """One student, its tasks, and what each way made of it."""
+
+    folder: Path
+    lessons: Sequence[Task]
+    judged: Sequence[Task]
+
+    def __post_init__(self) -> None:
+        self.registry = Registry(self.folder)
+        self.base = self.registry.active() or make(self.registry)
+        self.stores = {
+            name: Store(self.folder / f"{name}.db") for name in ("own", "rescued", "taught")
+        }
+
+    async def collected(self, name: str) -> Store:
+        store = self.stores[name]
+        if name == "taught":
+            last = await Collection(self.lessons, teacher, store).run()
+        else:
+            student = opened(self.registry.weights(self.base), HOT if name == "own" else COLD)
+            tries, play = (4, rollout) if name == "own" else (1, rescued)
+            last = await Collection(
+                *(self.lessons, lambda task: student, store), tries=tries, play=play
+            ).run()
+            await student.close()
+        print(f"{name}: {last.outcomes} of {last.total}", flush=True)
+        return store
+
+    async def retrained(self, name: str) -> tuple[Scorecard, Scorecard]:
+        store = await self.collected(name)
+        conduct = Conduct(opened, heldout=self.judged, jobs=2)
+        outcome = await retrain(store, self.registry, self.folder, RECIPE, tell, conduct)
+        print(f"{name}: {outcome.decision.sentence}", flush=True)
+        if outcome.decision.promote:
+            self.registry.rollback()
+        return outcome.old, outcome.new
+
+    async def preferred(self) -> Scorecard:
+        store, folder = await self.collected("own"), self.folder / "pairs"
+        found = pairs(store.episodes(), {task.id: task for task in self.lessons})
+        print(f"pairs: {len(found)}", flush=True)
+        gguf = folder / "adapter.gguf"
+        base = self.registry.path(self.base.id)
+        if not gguf.exists():
+            files = _encoded(found, ChatTokenizer.open(base), folder)
+            job = {
+                **{name: str(path) for name, path in files.items()},
+                **{"base": str(base), "rows": str(folder), "out": str(folder / "adapter")},
+                "recipe": asdict(PREFERENCE),
+            }
+            curve: list[float] = []
+            await run_stage(
+                *("training.preference", job, folder / "preference.job"),
+                lambda news: curve.append(news["loss"]),
+            )
+            tenth = max(1, len(curve) // 10)
+            first, last = (sum(part) / tenth for part in (curve[:tenth], curve[-tenth:]))
+            print(f"pairs: loss {first:.3f} to {last:.3f} in {len(curve)} steps", flush=True)
+            await Converter(self.folder / "cache").adapter(folder / "adapter", base, gguf)
+        student = LlamaModel(base / "base.gguf", gguf, settings=COLD, name="pairs")
+        evaluation = Evaluation(self.judged, self.stores["own"], jobs=2)
+        card = await evaluation.run("pairs", student, folder / "scores", tell)
+        await student.close()
+        return card
+
+
+def _encoded(found: Sequence[Pair], chat: ChatTokenizer, folder: Path) -> dict[str, Path]:
+    """Both answers of each pair as rows in which only the answer is trained."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {"chosen": folder / "chosen.npz", "rejected": folder / "rejected.npz"}
+    for name, path in files.items():
+        rows: list[encode.Encoded] = []
+        for pair in found:
+            messages = [*pair.context, pair.chosen if name == "chosen" else pair.rejected]
+            flags = [False] * len(pair.context) + [True]
+            rows.append(
+                encode.encode(Example("", pair.task, messages, list(pair.tools), flags), chat)
+            )
+        encode.save(path, rows)
+    return files
+
+
+def parts(card: Scorecard) -> str:
+    ids = [result.task for result in card.results]
+    of = {family: {id for id in ids if id.startswith(family)} for family in (NEW, KNOWN)}
+    return f"{card.of(of[NEW])!s:<28} {card.of(of[KNOWN])}"
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--tasks", type=int, default=120)
+    parser.add_argument("--judged", type=int, default=100)
+    given = parser.parse_args()
+    judged = [*heldout(NEW, given.seed, given.judged), *heldout(KNOWN, given.seed, 50)]
+    bench = Bench(given.folder, taught(NEW, given.seed, given.tasks), judged)
+    found: dict[str, Scorecard] = {}
+    for name in ("taught", "own", "rescued"):
+        began = time.monotonic()
+        before, found[name] = await bench.retrained(name)
+        found["before"] = before
+        print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
+    found["pairs"] = await bench.preferred()
+    print(f"{'':<10}{'new family':<28} known family")
+    for name in ("before", "own", "rescued", "pairs", "taught"):
+        print(f"{name:<10}{parts(found[name])}")
+    record = {name: [card.solved, card.judged] for name, card in found.items()}
+    (given.folder / "figures.json").write_text(json.dumps(record), encoding="utf-8")
+    for store in bench.stores.values():
+        store.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
