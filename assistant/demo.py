@@ -36,7 +36,7 @@ from training.retrain import Conduct, Outcome, retrain
 
 NEW, KNOWN = "classes", "functions"
 """The family that pretraining left out, and the one that it is made of."""
-RECIPE = Recipe(rank=32, alpha=64, batch=4, learning_rate=2e-3, epochs=3.0, evaluations=6)
+RECIPE = Recipe(rank=32, alpha=64, batch=4, learning_rate=2e-3, epochs=3.0, evaluations=3)
 _APART = 10_000
 """Between the tasks of one seed and those of the next."""
 
@@ -45,7 +45,7 @@ _APART = 10_000
 class Size:
     """How many tasks."""
 
-    taught: int = 120
+    taught: int = 80
     """Of the new family, which the teacher plays."""
     judged: int = 64
     """Held-out tasks of the new family."""

@@ -5,8 +5,8 @@ student, the same tasks and held-out tasks, four ways:
 
 - `own`: it tries each task up to four times at a temperature of 0.8, and is retrained on its own
   verified successes (rejection sampling; Zelikman et al., "STaR", 2022).
-- `rescued`: where its repair fails a teacher takes over, and it is retrained on what the teacher did
-  from there, its own mistakes not trained (as Ross et al., "DAgger", 2011): critique rows.
+- `rescued`: where its repair fails a teacher takes over, and it is retrained on what the teacher
+  did from there, its own mistakes not trained (as Ross et al., "DAgger", 2011): critique rows.
 - `pairs`: its failures against the known solutions, by DPO.
 - `taught`: the reference teacher plays all tasks, for comparison.
 
@@ -19,7 +19,6 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from agent.episode import Episode
@@ -96,9 +95,11 @@ class Bench:
         else:
             student = opened(self.registry.weights(self.base), HOT if name == "own" else COLD)
             tries, play = (4, rollout) if name == "own" else (1, rescued)
-            last = await Collection(
-                *(self.lessons, lambda task: student, store), tries=tries, play=play
-            ).run()
+
+            def driven(task: Task) -> Model:
+                return student
+
+            last = await Collection(self.lessons, driven, store, tries=tries, play=play).run()
             await student.close()
         print(f"{name}: {last.outcomes} of {last.total}", flush=True)
         return store
@@ -122,7 +123,9 @@ class Bench:
             files = _encoded(found, ChatTokenizer.open(base), folder)
             job = {
                 **{name: str(path) for name, path in files.items()},
-                **{"base": str(base), "rows": str(folder), "out": str(folder / "adapter")},
+                "base": str(base),
+                "rows": str(folder),
+                "out": str(folder / "adapter"),
                 "recipe": asdict(PREFERENCE),
             }
             curve: list[float] = []

@@ -1,9 +1,9 @@
 """The pretrained student on held-out tasks, through the agent, the sandbox and llama.cpp.
 
-Run as `python -m benchmarks.student GGUF [FAMILY] [COUNT] [--adapter FILE] [--grammar]`: COUNT
-(200) generated tasks of a family (`functions`) whose programs and names pretraining never saw, or
+Run as `python -m benchmarks.student GGUF [FAMILY] [COUNT]` (and `--adapter`, `--grammar`, `--jobs`):
+COUNT (200) generated tasks of a family (`functions`) whose programs and names pretraining never saw, or
 the tasks of a JSON lines file in FAMILY's place. Prints how many are solved, how many of the tool
-calls were valid without the grammar, seconds per task and tokens per second. Tasks that are
+calls were valid without the grammar, seconds per solved task and tokens per second. Tasks that are
 finished are kept in a folder beside the GGUF, so that a second run goes on.
 """
 
@@ -12,7 +12,7 @@ import asyncio
 import statistics
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from agent.models.llama import LlamaModel
 from agent.models.settings import ModelSettings
 from agent.store import Store
 from agent.task import Task
+from distillation.failure import failures
 from distillation.programs.program import FAMILIES, puzzle
 from distillation.tasks import load_tasks
 from tests.agent.schemas import unfit
@@ -29,6 +30,7 @@ from tools.call import ToolCall
 from tools.schema import ToolSchema
 from training.evaluate import Evaluation
 from training.progress import Progress
+from training.scorecard import Scorecard
 
 
 class Free(LlamaModel):
@@ -76,9 +78,10 @@ async def main() -> None:
     parser.add_argument("count", nargs="?", type=int, default=200)
     parser.add_argument("--adapter", type=Path)
     parser.add_argument("--grammar", action="store_true")
+    parser.add_argument("--jobs", type=int, default=1, help="more than one spoils the timings")
     given = parser.parse_args()
     kind = LlamaModel if given.grammar else Free
-    watched = Watched(kind(given.gguf, given.adapter, settings=ModelSettings(max_tokens=400)))
+    watched = Watched(kind(given.gguf, given.adapter, settings=ModelSettings(max_tokens=800)))
     name = f"{given.gguf.stem}-{Path(given.family).stem}-{given.count}"
     folder = given.gguf.parent / "evaluated" / (name + "-grammar" * given.grammar)
     store = Store(folder / "episodes.db")
@@ -88,19 +91,28 @@ async def main() -> None:
         if progress.values["done"] % 20 == 0:
             print(progress.text, flush=True)
 
-    card = await Evaluation(tasks, store).run(given.gguf.stem, watched, folder, tell)
-    kinds = {task.id: task.category for task in tasks}
-    print(f"solved: {card}")
-    for kind_of in sorted(set(kinds.values())):
-        mine = [r for r in card.results if kinds[r.task] == kind_of]
-        print(f"  {kind_of:<22}{sum(r.outcome == 'pass' for r in mine):>4} of {len(mine)}")
-    print("stops:", dict(Counter(r.stop for r in card.results)))
+    evaluation = Evaluation(tasks, store, jobs=given.jobs)
+    card = await evaluation.run(given.gguf.stem, watched, folder, tell)
+    show(card, {task.id: task.category for task in tasks}, store)
     print("calls:", dict(watched.counts))
-    print(f"seconds per task: {statistics.median(r.seconds for r in card.results):.2f}")
     if watched.speeds:
         print(f"tokens per second while answering: {statistics.median(watched.speeds):.0f}")
     await watched.model.close()
     store.close()
+
+
+def show(card: Scorecard, kinds: Mapping[str, str], store: Store) -> None:
+    """What was solved, of each kind of bug, how episodes ended, and why they failed."""
+    print(f"solved: {card}")
+    for kind in sorted(set(kinds.values())):
+        mine = [r for r in card.results if kinds[r.task] == kind]
+        print(f"  {kind:<22}{sum(r.outcome == 'pass' for r in mine):>4} of {len(mine)}")
+    print("stops:", dict(Counter(r.stop for r in card.results)))
+    solved = [result.seconds for result in card.results if result.outcome == "pass"]
+    if solved:
+        print(f"seconds per solved task: {statistics.median(solved):.2f}")
+    failed = failures(store.episode(result.episode) for result in card.results)
+    print("failures:", dict(Counter(failure.kind for failure in failed)))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def write(folder: Path, path: Path) -> None:
 
     config: dict[str, Any] = _read(folder / "config.json")
     writer = GGUFWriter(path, "qwen2")
-    _add_shape(writer, config)
+    _add_shape(writer, folder, config)
     _add_tokenizer(writer, folder, config)
     _add_tensors(writer, folder, config["num_hidden_layers"])
     writer.write_header_to_file()
@@ -28,7 +28,7 @@ def write(folder: Path, path: Path) -> None:
     writer.close()
 
 
-def _add_shape(writer: "GGUFWriter", config: dict[str, Any]) -> None:
+def _add_shape(writer: "GGUFWriter", folder: Path, config: dict[str, Any]) -> None:
     from gguf import GGML_QUANT_VERSION, LlamaFileType
 
     writer.add_type("model")
@@ -41,6 +41,8 @@ def _add_shape(writer: "GGUFWriter", config: dict[str, Any]) -> None:
     writer.add_head_count_kv(config["num_key_value_heads"])
     writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    if temperature := _read(folder / "generation_config.json").get("temperature"):
+        writer.add_sampling_temp(temperature)
     writer.add_file_type(LlamaFileType.MOSTLY_F16)
     writer.add_quantization_version(GGML_QUANT_VERSION)
 

@@ -55,8 +55,7 @@ class Corpus:
     _order: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
 
     def rows(self, kind: str, start: int, count: int) -> list[Row]:
-        """Rows of a kind by number: `copies`, `spoilt`, `drills`, `episodes`, `chats`, `pages`, or
-        `unseen`, which are drills that are never trained."""
+        """Rows of a kind by number: one of `pretraining.KINDS`, or drills that are `unseen`."""
         make = getattr(self, f"_{kind}")
         return [make(number) for number in range(start, start + count)]
 
@@ -77,6 +76,11 @@ class Corpus:
 
     def _drills(self, number: int) -> Row:
         return self.row(drill(self.family, "train", number), f"drill {number}")
+
+    def _slips(self, number: int) -> Row:
+        """A drill in which something was copied wrongly as well."""
+        count = 1 + number % 2
+        return self.row(drill(self.family, "train", number, slips=count), f"slips {number}")
 
     def _unseen(self, number: int) -> Row:
         return self.row(drill(self.family, "heldout", number), "unseen")

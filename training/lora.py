@@ -19,8 +19,9 @@ from training.stage import attached, say
 
 IGNORED = -100
 """The label that torch's cross entropy leaves out."""
-_TOGETHER = 8192
-"""Tokens that are computed at a time, padding included, unless one row is longer."""
+TOGETHER = {"cuda": 8192, "cpu": 1024}
+"""Tokens that are computed at a time, padding included, unless one row is longer. What does not fit
+into a processor's cache takes twice as long a token, and half of a batch of episodes is padding."""
 _WHOLE = (
     *("adapter_model.safetensors", "adapter_config.json", "optimizer.pt", "scheduler.pt"),
     *("rng_state.pth", "trainer_state.json", "whole"),
@@ -137,7 +138,8 @@ def _arguments(recipe: Recipe, lengths: list[int], folder: Path) -> Any:  # noqa
     cuda = torch.cuda.is_available()
     steps = recipe.steps or math.ceil(len(lengths) / recipe.batch * recipe.epochs)
     every = max(1, steps // recipe.evaluations)
-    together = rows_together(recipe.batch, max(lengths))
+    room = TOGETHER["cuda" if cuda else "cpu"]
+    together = rows_together(recipe.batch, max(lengths), room)
     return TrainingArguments(
         output_dir=str(folder),
         max_steps=steps,
@@ -169,12 +171,12 @@ def _arguments(recipe: Recipe, lengths: list[int], folder: Path) -> Any:  # noqa
     )
 
 
-def rows_together(batch: int, longest: int) -> int:
-    """How many rows are computed at a time: a divisor of `batch`, within a budget of tokens.
+def rows_together(batch: int, longest: int, room: int) -> int:
+    """How many rows are computed at a time: a divisor of `batch`, within `room` tokens.
 
     Long rows gain nothing from company, and their padding and logits would fill the memory.
     """
-    fitting = max(1, _TOGETHER // longest)
+    fitting = max(1, room // longest)
     return max(n for n in range(1, batch + 1) if batch % n == 0 and n <= fitting)
 
 

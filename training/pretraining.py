@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from training.corpus import Corpus, Row
 from training.student import Shape
 
-KINDS = ("copies", "spoilt", "drills", "episodes", "chats", "pages")
+KINDS = ("copies", "spoilt", "drills", "slips", "episodes", "chats", "pages")
 SHAPE = Shape(
     vocabulary=2048,
     hidden=256,
@@ -26,6 +26,7 @@ class Phase:
     copies: int = 0
     spoilt: int = 0
     drills: int = 0
+    slips: int = 0
     episodes: int = 0
     chats: int = 0
     pages: int = 0
@@ -36,8 +37,9 @@ class Pretraining:
     """The numbers of a run. Two equal ones on the same episodes give the same student."""
 
     phases: tuple[Phase, ...] = (
-        Phase(steps=1600, copies=1, spoilt=8, drills=4),
-        Phase(steps=500, spoilt=1, drills=4, episodes=3, chats=1, pages=1),
+        Phase(steps=900, copies=1, spoilt=8, drills=4),
+        Phase(steps=700, copies=1, spoilt=5, drills=4, slips=3),
+        Phase(steps=500, spoilt=1, drills=3, slips=2, episodes=3, chats=1, pages=1),
     )
     matrices: float = 0.007
     """Learning rate of Muon, which trains the matrices of the blocks."""

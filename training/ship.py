@@ -16,23 +16,25 @@ from training.version import CARD
 _TEXT = """# The student
 
 A Qwen2 of {parameters:.1f} million parameters, pretrained from nothing to do one thing: repair
-small Python programs through the agent's tools. It reads the failing test, finds the line that
-contradicts what the program says of itself, changes it and runs the tests again.
+small Python programs through the agent's tools. It runs the tests, reads the program, writes it
+anew as its docstrings and comments say it should be, and runs the tests again.
 
 ## Data
 
-{drills} bugs in generated single files and {episodes} plays of generated episodes, made by
-`distillation/programs` from seed {seed}: functions on numbers, texts and lists, with bugs of
-ten kinds. Episodes were played by the generator's own tutor through the real tools in the real
+{spoilt} generated files in which many places are wrong, {drills} with one bug, {slips} with
+something copied wrongly as well, and {episodes} plays of generated episodes, made by
+`distillation/programs` from seed {seed}: functions on numbers, texts and lists, with bugs of ten
+kinds. Episodes were played by the generator's own tutor through the real tools in the real
 sandbox, with their real outputs. A small share is sources and docs of Python's standard
 library. The family `classes` and all held-out words are not in it. No data of people is in it.
 
 ## Limits
 
 It knows no other task, and no language but the English of its prompts. It repairs what a
-docstring or a comment next to the code gives away, in files of a hundred lines at most; 4,096
-tokens are all that it can read. It says so when it is asked for something else, in words that
-it learnt by heart.
+docstring or a comment next to the code gives away, in files of a few dozen lines; 4,096 tokens
+are all that it can read. It does not reason about what a test expects. Look at the diff before
+you say yes: what it copies wrongly is a new bug. It says what it is when it is asked for something
+else, in words that it learnt by heart.
 
 ## Evaluation
 
@@ -46,8 +48,9 @@ sandbox; solved means that the task's check passes on a fresh copy. With 95 % in
 
 ## Reproduce
 
-`make student`: recipe `training/pretraining.py`, seed {seed}, {steps} steps, two to three hours
-on two free cores. `base.gguf` is `model.safetensors` converted, in half precision.
+`make student`: recipe `training/pretraining.py`, seed {seed}, {steps} steps, about an hour and a
+half on two free cores. The bits depend on the processor's arithmetic. `base.gguf` is
+`model.safetensors` converted, in half precision.
 """
 
 
@@ -77,7 +80,7 @@ def card(student: Path, cards: Mapping[str, Scorecard]) -> str:
     numbers = Pretraining()
     counts = {
         kind: sum(phase.steps * getattr(phase, kind) for phase in numbers.phases)
-        for kind in ("drills", "episodes")
+        for kind in ("spoilt", "drills", "slips", "episodes")
     }
     return _TEXT.format(
         # In half precision, and next to nothing else is in the file.

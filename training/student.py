@@ -55,8 +55,12 @@ def write(
     tokenizer: "Tokenizer",
     chat_template: str,
     weights: "Mapping[str, NDArray[numpy.float16]]",
+    temperature: float = 0.0,
 ) -> None:
-    """Write a student with these weights to `folder`, whole or not at all."""
+    """Write a student with these weights to `folder`, whole or not at all.
+
+    `temperature`: what its files recommend to sample at; 0 is no recommendation.
+    """
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -64,7 +68,9 @@ def write(
     _write(part / "config.json", config(shape, tokenizer))
     _write(part / "tokenizer_config.json", _tokenizer_config(shape, chat_template))
     stops = [tokenizer.token_to_id("<|im_end|>"), tokenizer.token_to_id("<|endoftext|>")]
-    _write(part / "generation_config.json", {"eos_token_id": stops, "pad_token_id": stops[1]})
+    sampling = {"do_sample": True, "temperature": temperature} if temperature else {}
+    generation = {"eos_token_id": stops, "pad_token_id": stops[1], **sampling}
+    _write(part / "generation_config.json", generation)
     _save_weights(part / "model.safetensors", weights)
     # The library makes it readable for nobody else.
     (part / "model.safetensors").chmod(0o644)

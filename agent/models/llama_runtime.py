@@ -23,6 +23,8 @@ from sandbox.refused import Refused
 
 _BATCH = 512
 """Tokens that are evaluated together."""
+_HOTTEST = 2.0
+"""Recommendations above that are none; neither is what is no number."""
 
 
 class Cancelled(Exception):
@@ -152,6 +154,18 @@ class LlamaRuntime:
             self._cut(len(self.cells))
             raise Cancelled if code == 2 else RuntimeError(f"llama.cpp failed with code {code}")
         self.cells += tokens
+
+    @cached_property
+    def temperature(self) -> float:
+        """What the file recommends to sample at; 0, the likeliest token, where it says nothing."""
+        told = ctypes.create_string_buffer(32)
+        key = b"general.sampling.temp"
+        self._api.llama_model_meta_val_str(self._model, key, told, len(told))
+        try:
+            temperature = float(told.value)
+        except ValueError:
+            return 0.0
+        return temperature if 0 <= temperature <= _HOTTEST else 0.0
 
     def chooser(self, temperature: float, seed: int) -> AbstractContextManager[Choose]:
         """A way to choose the next token, see `llama_sampler`."""

@@ -28,8 +28,8 @@ class ModelSettings:
     max_tokens: int = 16_384
     """The longest answer, in tokens."""
     temperature: float | None = None
-    """None leaves it to the provider; the local student then takes the likeliest token. Anthropic's
-    API takes none."""
+    """None leaves it to the provider; a local model then takes what its file recommends, or else
+    the likeliest token. Anthropic's API takes none."""
     first_timeout: float = 300.0
     """Seconds until an answer begins; a server without a GPU reads the whole prompt first."""
     timeout: float = 120.0

@@ -6,6 +6,8 @@ text that was spoilt (as in Lewis et al., "BART", 2019); where much is spoilt ev
 where one place is it is the task itself.
 """
 
+import re
+from collections.abc import Sequence
 from random import Random
 
 from agent.message import assistant, observed
@@ -20,20 +22,25 @@ from distillation.programs.tutor import SAYINGS
 from tools.call import Observation, ToolCall
 
 _UNITS = (1, 1, 1, 2, 2, 3)
+_MARK = 0.2
+"""How often a slip leaves out a bracket, a comma or a colon."""
 
 
-def drill(family: str, split: Split, seed: int, share: float = 0.0) -> Example:
+def drill(family: str, split: Split, seed: int, share: float = 0.0, slips: int = 0) -> Example:
     """The turns from reading a file to writing it; only the writing is trained.
 
-    `share` of the places that can be wrong are; with 0 it is one place, as in a task.
+    `share` of the places that can be wrong are; with 0 it is one place, as in a task. So many
+    `slips` are added: what a student copies wrongly, to be found by it when it reads it again.
     """
-    random = Random(f"drill {family} {split} {seed} {share}")
+    random = Random(f"drill {family} {split} {seed} {share}" + f" {slips}" * bool(slips))
     bench = Bench(random, Names(random, split))
     path, _ = module_path(bench)
     head = opening(bench, path)
     units = [FAMILIES[family](bench) for _ in range(bench.pick(_UNITS))]
     marked = head + "\n\n".join(unit.code for unit in units)
     wrong = _many(random, marked, share) if share else _one(bench, head, [u.code for u in units])
+    for _ in range(slips):
+        wrong = slipped(random, wrong, sorted(bench.names.used))
     id = f"drill/{family}/{split}/{seed}"
     reading = ToolCall("call_1_0", "read_file", {"path": path})
     writing = ToolCall("call_3_0", "write_file", {"path": path, "content": render(marked)})
@@ -44,6 +51,20 @@ def drill(family: str, split: Split, seed: int, share: float = 0.0) -> Example:
         assistant(SAYINGS["write_file"].format(path=path), [writing]),
     ]
     return Example(id, id, messages, [], [False, False, True])
+
+
+def slipped(random: Random, text: str, names: Sequence[str]) -> str:
+    """A text with one name copied wrongly, or one mark left out."""
+    marks = [n for n, char in enumerate(text) if char in "()[]:,"]
+    # What a function is called nothing in its file tells.
+    spans = [m.span() for m in re.finditer(r"(?<!def )\b\w+", text) if m[0] in names]
+    if not spans or (marks and random.random() < _MARK):
+        at = random.choice(marks)
+        return text[:at] + text[at + 1 :]
+    start, end = random.choice(spans)
+    name, other = text[start:end], random.choice(names)
+    wrong = random.choice((other, other, name[: len(name) // 2 + 1], name + other[-3:]))
+    return text[:start] + wrong + text[end:]
 
 
 def _many(random: Random, marked: str, share: float) -> str:

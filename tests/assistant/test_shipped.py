@@ -77,11 +77,12 @@ def test_in_the_chat_it_asks_before_it_writes_and_tells_what_it_is(tmp_path: Pat
 
 
 def test_what_it_cannot_do_it_says(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
+    folder = tmp_path / "empty"
+    folder.mkdir()
     done = subprocess.run(
         [COMMAND, "-p", "who are you?"],
         env=clean_environment() | {"ASSISTANT_HOME": str(tmp_path / "home")},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, cwd=tmp_path / "empty",
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, cwd=folder,
     )  # fmt: skip
     assert "small" in done.stdout
     assert "assistant models pull" in done.stdout

@@ -148,7 +148,7 @@ def test_padding_changes_nothing(base: Path, rows: Rows, tmp_path: Path) -> None
 
 
 def test_rows_are_computed_together_as_far_as_they_are_short() -> None:
-    found = [lora.rows_together(6, longest) for longest in (10, 2000, 3000, 5000, 100_000)]
+    found = [lora.rows_together(6, longest, 8192) for longest in (10, 2000, 3000, 5000, 100_000)]
     assert found == [6, 3, 2, 1, 1]
 
 

@@ -6,6 +6,7 @@ import peft
 import torch
 from transformers import AutoModelForCausalLM
 
+from agent.message import assistant
 from distillation.example import Example
 from tests.training.material import RECIPE, TOOL, lora_job, make_example
 from training import encode
@@ -18,7 +19,7 @@ from training.tokens import ChatTokenizer
 def answered(seed: int, said: str) -> Example:
     """An example that ends with this answer, the only one that is trained."""
     made = make_example(seed)
-    messages = [*made.messages[:-1], {**made.messages[-1], "content": said}]
+    messages = [*made.messages[:-1], assistant(said)]
     flags = [False] * (len(messages) - 1) + [True]
     return Example(made.episode, made.task, messages, [TOOL], flags)
 

@@ -1,16 +1,19 @@
 import hashlib
 import itertools
 import json
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from agent.message import Message, assistant, observed, system, user
+from agent.models.llama_runtime import LlamaRuntime
+from agent.models.settings import ModelSettings
 from agent.template import render
 from tests.training.material import TOOL
 from tools.call import Observation, ToolCall
-from training import student
+from training import base_gguf, student
 
 FILES = (
     "base.gguf config.json generation_config.json model.safetensors "
@@ -107,3 +110,17 @@ def test_every_beginning_is_the_beginning_of_the_text() -> None:
     ]
     for shorter, longer in itertools.pairwise(texts):
         assert longer.startswith(shorter)
+
+
+def test_a_recommended_temperature_is_what_llama_samples_at(base: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(base, tmp_path / "warm")
+    path = folder / "generation_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    found: list[float] = []
+    for temperature in (None, 0.4, 900.0):
+        path.write_text(json.dumps(config | {"temperature": temperature}), encoding="utf-8")
+        base_gguf.write(folder, folder / "base.gguf")
+        runtime = LlamaRuntime(folder / "base.gguf", ModelSettings(context=256))
+        found.append(round(runtime.temperature, 3))
+        runtime.close()
+    assert found == [0.0, 0.4, 0.0]
