@@ -9,7 +9,7 @@ of its own; nothing is preset, and the same seed gives the same tasks.
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -77,7 +77,8 @@ class Demo:
         size = version.files["base"].bytes / 1e6
         kind = "untrained" if version.is_untrained else "pretrained"
         self._tell("student", f"{kind}, {size:.1f} MB", 1.0)
-        self.board.rows[-1].took = time.monotonic() - began
+        row = self.board.rows[-1]
+        row.began, row.took = began, time.monotonic() - began
         await self._collect(store)
         conduct = Conduct(
             lambda weights: open_weights(weights, replace(self.config.models, max_tokens=600)),
@@ -132,8 +133,3 @@ def own_home(config: Config) -> Generator[Config]:
         cache.mkdir(parents=True, exist_ok=True)
         (home / "cache").symlink_to(cache)
         yield replace(config, home=home)
-
-
-def of_family(tasks: Sequence[Task], family: str) -> set[str]:
-    """The ids of a family's tasks."""
-    return {task.id for task in tasks if task.id.startswith(f"{family}/")}

@@ -1,6 +1,7 @@
 """Who drives: opens the model that a name means, and keeps the student up to date."""
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -181,5 +182,11 @@ def _own_teacher(config: Config) -> LlamaModel:
     require_parts()
     registry = Registry(config.home)
     version = registry.active() or make(registry)
-    settings = replace(config.models, temperature=config.models.temperature or SAMPLED)
+    hot, seed = config.models.temperature, config.models.seed
+    settings = replace(
+        config.models,
+        temperature=SAMPLED if hot is None else hot,
+        # A later run must not try again what an earlier one tried.
+        seed=seed or secrets.randbelow(2**31),
+    )
     return open_weights(registry.weights(version), settings)

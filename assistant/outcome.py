@@ -79,10 +79,12 @@ def _facts(
     yield "the adapter", f"{version.files['adapter'].bytes / 1e6:.1f} MB"
     yield "episodes learnt from", f"{outcome.dataset.rows}"
     yield "tokens, of them trained", f"{figures['tokens']:,.0f}, {figures['trained_tokens']:,.0f}"
-    yield "seconds a task, before and after", " and ".join(_seconds(outcome))
+    yield "seconds a task, two at a time, with its check", " and ".join(_seconds(outcome))
+    judged = iter(("judge, before", "judge, after"))
     for row in board.rows:
         if row.took is not None and row.took >= 1:
-            yield row.name, f"{row.took:.0f} s"
+            name = next(judged, row.name) if row.name == "evaluate" else row.name
+            yield name, f"{row.took:.0f} s"
     yield "all of it", f"{seconds:.0f} s"
     yield "seed", str(seed)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from agent.episode import Episode
 from agent.message import Message, calls
+from assistant.untrusted import neutral
 from distillation.failure import KINDS, Failure, failures
 from training.scorecard import Scorecard
 
@@ -126,7 +127,7 @@ def _samples(
         for when, found in (("after", after), ("before", before)):
             mine = [failure for failure in found if failure.kind == kind]
             if mine:
-                title = f"{kind} ({when} training)"
+                title = f"{kind} ({when} training): {neutral(mine[0].evidence)}"
                 yield _sample(episodes[mine[0].episode], title, "fail")
                 break
 
@@ -142,7 +143,7 @@ def _sample(episode: Episode, title: str, mark: str) -> dict[str, Any]:
         "mark": mark,
         "task": episode.task,
         "turns": [_turn(message) for message in episode.messages if message["role"] != "system"],
-        "verdict": told.strip()[-_LONGEST:] or "passes",
+        "verdict": neutral(told.strip()[-_LONGEST:]) or "passes",
     }
 
 
@@ -153,6 +154,6 @@ def _turn(message: Message) -> dict[str, str]:
         lines += [f"{name}: {value}" for name, value in call.arguments.items()]
     who = {"assistant": "student", "tool": message.get("name", "tool")}
     return {
-        "who": who.get(message["role"], message["role"]),
-        "text": "\n".join(lines)[:_LONGEST] or "(nothing)",
+        "who": neutral(who.get(message["role"], message["role"])),
+        "text": neutral("\n".join(lines)[:_LONGEST]) or "(nothing)",
     }

@@ -25,10 +25,7 @@ from agent.episode import Episode
 from agent.limits import EpisodeLimits
 from agent.model import Model
 from agent.models.llama import LlamaModel
-from agent.models.scripted import ScriptedModel
 from agent.models.settings import ModelSettings
-from agent.router import Escalation
-from agent.stall import Patience
 from agent.store import Store
 from agent.task import Task
 from assistant.demo import KNOWN, NEW, RECIPE, heldout, taught
@@ -37,6 +34,7 @@ from distillation.collect import Collection
 from distillation.example import Example
 from distillation.pair import Pair, pairs
 from distillation.programs.tutor import known, rescuer, teacher
+from distillation.rescued import Rescued
 from distillation.rollout import rollout
 from training import encode
 from training.converter import Converter
@@ -49,11 +47,11 @@ from training.stage import run_stage
 from training.tokens import ChatTokenizer
 
 HOT = ModelSettings(max_tokens=600, temperature=0.8)
-COLD = ModelSettings(max_tokens=600)
+USUAL = ModelSettings(max_tokens=600)
 PREFERENCE = replace(RECIPE, learning_rate=3e-4, epochs=2.0)
 
 
-def opened(weights: Weights, settings: ModelSettings = COLD) -> LlamaModel:
+def opened(weights: Weights, settings: ModelSettings = USUAL) -> LlamaModel:
     return LlamaModel(weights.gguf, weights.adapter, settings=settings, name=weights.version)
 
 
@@ -64,13 +62,7 @@ def tell(progress: Progress) -> None:
 
 async def rescued(task: Task, model: Model, store: Store, limits: EpisodeLimits) -> Episode:
     """A rollout in which a teacher takes over after the first repair that failed."""
-
-    async def open_rescuer() -> ScriptedModel:
-        return rescuer(known(task))
-
-    patience = Patience(calls=99, failures=2, unreadable=1, confidence=0.0, steps=0.9)
-    terms = Escalation("rescuer", open_rescuer, "always", patience=patience)
-    return await rollout(task, model, store, limits, escalation=terms)
+    return await rollout(task, Rescued(model, rescuer(known(task))), store, limits)
 
 
 @dataclass
@@ -83,7 +75,11 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.registry = Registry(self.folder)
-        self.base = self.registry.active() or make(self.registry)
+        # A run that was killed may have left a version that it promoted active.
+        active = self.registry.active() or make(self.registry)
+        self.base = self.registry.version(active.base)
+        if active.id != self.base.id:
+            self.registry.rollback()
         self.stores = {
             name: Store(self.folder / f"{name}.db") for name in ("own", "rescued", "taught")
         }
@@ -93,7 +89,7 @@ class Bench:
         if name == "taught":
             last = await Collection(self.lessons, teacher, store).run()
         else:
-            student = opened(self.registry.weights(self.base), HOT if name == "own" else COLD)
+            student = opened(self.registry.weights(self.base), HOT if name == "own" else USUAL)
             tries, play = (4, rollout) if name == "own" else (1, rescued)
 
             def driven(task: Task) -> Model:
@@ -137,7 +133,7 @@ class Bench:
             first, last = (sum(part) / tenth for part in (curve[:tenth], curve[-tenth:]))
             print(f"pairs: loss {first:.3f} to {last:.3f} in {len(curve)} steps", flush=True)
             await Converter(self.folder / "cache").adapter(folder / "adapter", base, gguf)
-        student = LlamaModel(base / "base.gguf", gguf, settings=COLD, name="pairs")
+        student = LlamaModel(base / "base.gguf", gguf, settings=USUAL, name="pairs")
         evaluation = Evaluation(self.judged, self.stores["own"], jobs=2)
         card = await evaluation.run("pairs", student, folder / "scores", tell)
         await student.close()
@@ -174,7 +170,7 @@ async def main() -> None:
     parser.add_argument("--judged", type=int, default=100)
     given = parser.parse_args()
     judged = [*heldout(NEW, given.seed, given.judged), *heldout(KNOWN, given.seed, 50)]
-    bench = Bench(given.folder, taught(NEW, given.seed, given.tasks), judged)
+    bench = Bench(given.folder.absolute(), taught(NEW, given.seed, given.tasks), judged)
     found: dict[str, Scorecard] = {}
     for name in ("taught", "own", "rescued"):
         began = time.monotonic()

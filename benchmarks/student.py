@@ -1,14 +1,15 @@
 """The pretrained student on held-out tasks, through the agent, the sandbox and llama.cpp.
 
-Run as `python -m benchmarks.student GGUF [FAMILY] [COUNT]` (and `--adapter`, `--grammar`, `--jobs`):
-COUNT (200) generated tasks of a family (`functions`) whose programs and names pretraining never saw, or
-the tasks of a JSON lines file in FAMILY's place. Prints how many are solved, how many of the tool
-calls were valid without the grammar, seconds per solved task and tokens per second. Tasks that are
+Run as `python -m benchmarks.student GGUF [FAMILY] [COUNT]`: COUNT (200) generated tasks of a family
+(`functions`) whose programs and names pretraining never saw, or the tasks of a JSON lines file in
+FAMILY's place; `--help` shows the rest. Prints how many are solved, how many of the tool calls were
+valid without the grammar, seconds per solved task and tokens per second. Tasks that are
 finished are kept in a folder beside the GGUF, so that a second run goes on.
 """
 
 import argparse
 import asyncio
+import hashlib
 import statistics
 import time
 from collections import Counter
@@ -82,7 +83,9 @@ async def main() -> None:
     given = parser.parse_args()
     kind = LlamaModel if given.grammar else Free
     watched = Watched(kind(given.gguf, given.adapter, settings=ModelSettings(max_tokens=800)))
-    name = f"{given.gguf.stem}-{Path(given.family).stem}-{given.count}"
+    weights = given.adapter or given.gguf
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
+    name = f"{weights.stem}-{digest}-{Path(given.family).stem}-{given.count}"
     folder = given.gguf.parent / "evaluated" / (name + "-grammar" * given.grammar)
     store = Store(folder / "episodes.db")
     tasks = tasks_of(given.family, given.count)

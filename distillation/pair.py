@@ -29,8 +29,9 @@ class Pair:
 
 
 def pairs(episodes: Iterable[Episode], tasks: Mapping[str, Task]) -> list[Pair]:
-    """A pair of each failed episode that wrote a wrong file; `tasks` by id."""
-    found = (_pair(episode, tasks[episode.task]) for episode in episodes if failure(episode))
+    """A pair of each failed episode of these tasks, by id, that wrote a wrong file."""
+    mine = (episode for episode in episodes if episode.task in tasks and failure(episode))
+    found = (_pair(episode, tasks[episode.task]) for episode in mine)
     return [pair for pair in found if pair]
 
 

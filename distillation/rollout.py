@@ -8,7 +8,6 @@ from agent.conversation import Conversation, begin
 from agent.episode import Episode
 from agent.limits import EpisodeLimits
 from agent.model import Model, ModelError
-from agent.router import Escalation
 from agent.store import Store
 from agent.task import Task
 from sandbox.backend import copies, open_sandbox
@@ -30,20 +29,13 @@ Rollout = Callable[[Task, Model, Store, EpisodeLimits], Awaitable[Episode]]
 
 
 async def rollout(
-    task: Task,
-    model: Model,
-    store: Store,
-    limits: EpisodeLimits,
-    choice: Choice = AUTO,
-    escalation: Escalation | None = None,
+    task: Task, model: Model, store: Store, limits: EpisodeLimits, choice: Choice = AUTO
 ) -> Episode:
     """Run `model` on `task` in a fresh sandboxed workspace, record it, and judge the result.
 
-    The verdict is `unknown` where the sandbox broke. There is none at all where the model never got
-    to finish: it could not answer (`stop` begins with `error:`) or money ran out (`budget`).
-
-    `choice`: of the sandbox, for the agent and for the check. `escalation`: on which terms a
-    teacher may finish what the model began.
+    `choice`: of the sandbox, for the agent and for the check. The verdict is `unknown` where the
+    sandbox broke. There is none at all where the model never got to finish: it could not answer
+    (`stop` begins with `error:`) or money ran out (`budget`).
 
     Raises:
         Refused: this machine has no sandbox, or no room for a workspace.
@@ -56,29 +48,33 @@ async def rollout(
             f"No workspace for {task.id} can be made ({error.strerror}): free disk space."
         ) from error
     try:
-        sandbox = await open_sandbox(workspace.root, backend=choice)
-        agent = Agent(model, default_tools(), Context(sandbox, workspace.root), mode="auto")
-        conversation = Conversation(
-            *(agent, store, begin(agent, store, task)), limits=limits, escalation=escalation
-        )
-        return await _judged(conversation, task, workspace, choice)
+        return await _run(task, model, store, limits, choice, workspace)
     finally:
         await asyncio.to_thread(workspace.close)
 
 
-async def _judged(
-    conversation: Conversation, task: Task, workspace: Workspace, choice: Choice
+async def _run(
+    task: Task,
+    model: Model,
+    store: Store,
+    limits: EpisodeLimits,
+    choice: Choice,
+    workspace: Workspace,
 ) -> Episode:
-    """Ask, close the sandbox, and verify what is left in the workspace."""
-    verdict: Verdict | None = None
+    tools = default_tools()
+    sandbox = await open_sandbox(workspace.root, backend=choice)
     try:
-        stop = await conversation.ask(task.prompt)
-    except ModelError as error:
-        stop = f"error: {error}"
-    except SandboxBroken as error:
-        stop, verdict = "sandbox broken", Verdict("unknown", (str(error),))
+        agent = Agent(model, tools, Context(sandbox, workspace.root), mode="auto")
+        conversation = Conversation(agent, store, begin(agent, store, task), limits=limits)
+        verdict: Verdict | None = None
+        try:
+            stop = await conversation.ask(task.prompt)
+        except ModelError as error:
+            stop = f"error: {error}"
+        except SandboxBroken as error:
+            stop, verdict = "sandbox broken", Verdict("unknown", (str(error),))
     finally:
-        await conversation.agent.context.sandbox.close()
+        await sandbox.close()
     if verdict is None and not stop.startswith(("error:", "budget")):
         start = task.files | task.check.protected
         verdict = await verify(task.check, workspace.root, start, runs=_RUNS, choice=choice)

@@ -14,7 +14,7 @@ from random import Random
 from agent.template import render
 from distillation.example import Example
 from distillation.programs.chats import chat
-from distillation.programs.drills import drill
+from distillation.programs.drills import Kind, drill
 from distillation.programs.play import read
 from training import bpe
 from training.tokens import ChatTokenizer, encode
@@ -22,6 +22,7 @@ from training.tokens import ChatTokenizer, encode
 _COUNTED = 0.25
 """Share of these tokens that count: logits of all of them would cost a fifth of the time."""
 _COPY = 128
+_DRILLS = ("spoilt", "drills", "slips")
 _SHARES = (0.1, 0.2, 0.35, 0.5)
 """Of the places in a spoilt drill."""
 _PAGE = 384
@@ -54,10 +55,23 @@ class Corpus:
     are random: reading is hard to foretell and teaches little."""
     _order: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
 
-    def rows(self, kind: str, start: int, count: int) -> list[Row]:
-        """Rows of a kind by number: one of `pretraining.KINDS`, or drills that are `unseen`."""
+    def rows(self, kind: str, start: int, count: int, compounds: float = 0.0) -> list[Row]:
+        """Rows of a kind by number: one of `pretraining.KINDS`, or drills that are `unseen`.
+
+        `compounds`: share of the words in the names of drills that are two in one.
+        """
+        numbers = range(start, start + count)
+        if kind in _DRILLS:
+            return [self._drill(kind, number, compounds) for number in numbers]
         make = getattr(self, f"_{kind}")
-        return [make(number) for number in range(start, start + count)]
+        return [make(number) for number in numbers]
+
+    def _drill(self, kind: str, number: int, compounds: float) -> Row:
+        """A drill: in which many places are wrong, or one, or something copied wrongly as well."""
+        share = Random(f"spoilt {self.seed} {number}").choice(_SHARES) if kind == "spoilt" else 0.0
+        slips = 1 + number % 2 if kind == "slips" else 0
+        made = drill(self.family, "train", number, Kind(share, slips, compounds))
+        return self.row(made, f"{kind} {number}" if kind != "drills" else f"drill {number}")
 
     def _copies(self, number: int) -> Row:
         """A random sequence that repeats itself; what is counted is the repetition."""
@@ -68,19 +82,6 @@ class Corpus:
         whole = (ids * (_COPY // period + 1))[:_COPY]
         written = [place >= period for place in range(_COPY)]
         return Row(whole, [float(flag) for flag in written], written)
-
-    def _spoilt(self, number: int) -> Row:
-        """A drill in which many places are wrong."""
-        share = Random(f"spoilt {self.seed} {number}").choice(_SHARES)
-        return self.row(drill(self.family, "train", number, share), f"spoilt {number}")
-
-    def _drills(self, number: int) -> Row:
-        return self.row(drill(self.family, "train", number), f"drill {number}")
-
-    def _slips(self, number: int) -> Row:
-        """A drill in which something was copied wrongly as well."""
-        count = 1 + number % 2
-        return self.row(drill(self.family, "train", number, slips=count), f"slips {number}")
 
     def _unseen(self, number: int) -> Row:
         return self.row(drill(self.family, "heldout", number), "unseen")

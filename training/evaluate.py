@@ -30,7 +30,8 @@ class Evaluation:
     play: Rollout = rollout
     jobs: int = 1
     """Tasks at a time. Two keep two cores busy with a small student; each of them then reads its
-    conversation anew at every step, since the model's memory holds one."""
+    conversation anew at every step, since the model's memory holds one. A sampled student draws
+    in the order in which they ask: two runs are then not the same to the last task."""
 
     @property
     def hash(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sandbox.refused import Refused
 from training import attend, induction, student
 from training.corpus import Corpus, Row
 from training.loss import TOGETHER, batches, exact, weighted_loss
@@ -19,7 +20,11 @@ class Training:
     """A model, its optimisers and how far they are."""
 
     def __init__(self, numbers: Pretraining, chat: ChatTokenizer, checkpoint: Path) -> None:
-        """Begin, or go on from `checkpoint` if it is there."""
+        """Begin, or go on from `checkpoint` if it is there.
+
+        Raises:
+            Refused: it is of a run with other numbers.
+        """
         import torch
 
         self.numbers = numbers
@@ -29,6 +34,8 @@ class Training:
         self._checkpoint = checkpoint
         if checkpoint.exists():
             state = torch.load(checkpoint, weights_only=True)
+            if state["numbers"] != json.dumps(asdict(numbers)):
+                raise Refused(f"{checkpoint} is of other numbers: pretrain in another folder.")
             self.model.load_state_dict(state["model"])
             for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
                 optimiser.load_state_dict(saved)

@@ -4,7 +4,8 @@ Source: R. Rafailov et al., "Direct Preference Optimization", 2023. The base is 
 log-probabilities are those of the same model with the adapter switched off. To the loss the
 likelihood of the better answer is added (as in Pang et al., "Iterative Reasoning Preference
 Optimization", 2024), without which both answers of near pairs become less likely. Small and simple:
-no checkpoints, so a run that was killed begins anew.
+no checkpoints, so a run that was killed begins anew; of the recipe it takes rank, alpha, dropout,
+targets, nf4, learning rate, epochs, batch and seed.
 """
 
 import json
@@ -15,6 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from sandbox.refused import Refused
 from training import encode
 from training.lora import Job, adapted, collate
 from training.stage import attached, say
@@ -57,6 +59,11 @@ def train(job: Job, answers: Answers) -> None:
     )
     order = [n for epoch in range(round(job.recipe.epochs)) for n in _shuffled(job, rows, epoch)]
     steps = len(order) // job.recipe.batch
+    if not steps:
+        raise Refused(
+            f"{len(rows)} pairs make no step of {job.recipe.batch}: collect more, or set a smaller "
+            "recipe.batch."
+        )
     curve: list[dict[str, float]] = []
     began = time.monotonic()
     for step in range(steps):
@@ -106,7 +113,7 @@ def likelihoods(model: Any, pair: tuple[dict[str, Any], dict[str, Any]]) -> "tor
     """Log-likelihood of what is trained in each of the two rows, shape (2,)."""
     import torch
 
-    batch = collate(list(pair))
+    batch = {name: rows.to(model.device) for name, rows in collate(list(pair)).items()}
     trained = batch["labels"][:, 1:] == 1
     logits = model(input_ids=batch["input_ids"]).logits[:, :-1].float()
     each = logits.log_softmax(-1).gather(-1, batch["input_ids"][:, 1:, None])[..., 0]

@@ -30,6 +30,8 @@ class Phase:
     episodes: int = 0
     chats: int = 0
     pages: int = 0
+    compounds: float = 0.0
+    """Share of the words in the names of drills that are two in one."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,9 @@ class Pretraining:
 
     phases: tuple[Phase, ...] = (
         Phase(steps=900, copies=1, spoilt=8, drills=4),
-        Phase(steps=700, copies=1, spoilt=5, drills=4, slips=3),
-        Phase(steps=500, spoilt=1, drills=3, slips=2, episodes=3, chats=1, pages=1),
+        Phase(steps=400, copies=1, spoilt=5, drills=4, slips=3),
+        Phase(steps=350, copies=1, spoilt=5, drills=4, slips=3, compounds=0.5),
+        Phase(450, spoilt=1, drills=3, slips=2, episodes=3, chats=1, pages=1, compounds=0.5),
     )
     matrices: float = 0.007
     """Learning rate of Muon, which trains the matrices of the blocks."""
@@ -80,5 +83,7 @@ class Pretraining:
                 break
             at -= phase.steps
         return [
-            row for kind in KINDS for row in corpus.rows(kind, done[kind], getattr(phase, kind))
+            row
+            for kind in KINDS
+            for row in corpus.rows(kind, done[kind], getattr(phase, kind), phase.compounds)
         ]

@@ -41,7 +41,7 @@ class Conduct:
     tasks: int = 40
     """Held-out tasks to evaluate on, at most."""
     heldout: Sequence[Task] = ()
-    """Evaluate on these instead of the store's held-out tasks."""
+    """Evaluate on these instead of the store's held-out tasks; no dataset has them."""
     jobs: int = 1
     """Tasks that are evaluated at a time."""
     limits: EpisodeLimits = LIMITS
@@ -80,7 +80,7 @@ async def retrain(
             conduct.heldout or _heldout(store, conduct),
             *(store, conduct.limits, conduct.play, conduct.jobs),
         )
-        dataset = _freeze(store, home, conduct.rules, tell)
+        dataset = _freeze(store, home, conduct, tell)
         version = await _version(registry, home, recipe, tell, dataset)
         if version.id == old.id:
             raise Refused(
@@ -102,8 +102,11 @@ async def retrain(
         return Outcome(decision, version, cards[0], cards[1], dataset)
 
 
-def _freeze(store: Store, home: Path, rules: Rules, tell: Tell) -> Dataset:
-    dataset = Dataset.freeze(store.episodes(), home / "datasets", rules)
+def _freeze(store: Store, home: Path, conduct: Conduct, tell: Tell) -> Dataset:
+    # What a version is judged on is played into the same store.
+    judged = {task.id for task in conduct.heldout}
+    episodes = (episode for episode in store.episodes() if episode.task not in judged)
+    dataset = Dataset.freeze(episodes, home / "datasets", conduct.rules)
     left_out = sum(dataset.dropped.values())
     text = f"{dataset.rows} episodes to learn from, {left_out} left out"
     tell(Progress("dataset", text, 1.0, {"rows": dataset.rows, "dropped": left_out}))

@@ -69,7 +69,8 @@ def ship(student: Path, cards: Mapping[str, Scorecard], to: Path) -> None:
     """Copy the student to `to` with a model card; it appears whole."""
     part = to.with_name(to.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
-    shutil.copytree(student, part)
+    # Benchmarks leave their results beside the GGUF.
+    shutil.copytree(student, part, ignore=shutil.ignore_patterns("evaluated"))
     (part / CARD).write_text(card(student, cards), encoding="utf-8")
     shutil.rmtree(to, ignore_errors=True)
     part.rename(to)

@@ -1,7 +1,7 @@
-"""The first student: a tiny, untrained Qwen2 that every part of the loop can work on.
+"""The first student on disk, a tiny Qwen2: the pretrained one of the box, or an untrained one.
 
-It answers nothing sensible. It is there so that training, export, evaluation and hot swap run for
-real on any machine; made without torch, because chatting must not need torch.
+The untrained one answers nothing sensible: on it every part of the loop can be tried in seconds.
+Both are written without torch, because chatting must not need torch.
 """
 
 import json

@@ -30,8 +30,6 @@ _ROOM = 32
 """Tokens that an answer needs at least."""
 _OPENING = 8
 """Tokens at the end of a prompt that may open the model's thoughts."""
-_OWN = ""
-"""The name of the adapter that a version of the model consists of."""
 
 
 class LlamaModel:
@@ -231,7 +229,7 @@ class LlamaModel:
     def _open(self, gguf: Path, adapter: Path | None) -> LlamaRuntime:
         runtime = LlamaRuntime(gguf, self._settings)
         try:
-            _own(runtime, adapter)
+            runtime.adapters.use_only(adapter)
         except Refused:
             runtime.close()
             raise
@@ -240,7 +238,7 @@ class LlamaModel:
     def _swap(self, gguf: Path, adapter: Path | None) -> float:
         began = time.perf_counter()
         if gguf == self._runtime.gguf:
-            _own(self._runtime, adapter)
+            self._runtime.adapters.use_only(adapter)
         else:
             # The new one first: if it cannot be loaded, the old one is still there.
             new = self._open(gguf, adapter)
@@ -291,14 +289,3 @@ class LlamaModel:
         yield from answer.finish()
         reason = "length" if not writing.ended else "calls" if answer.called else "end"
         yield Stop(reason, answer.provider, writing.confidence)
-
-
-def _own(runtime: LlamaRuntime, adapter: Path | None) -> None:
-    """Use the adapter of a version of the model, and no other."""
-    adapters = runtime.adapters
-    if adapter:
-        adapters.load(_OWN, adapter)
-        adapters.use({_OWN: 1.0})
-    else:
-        adapters.use({})
-        adapters.drop(_OWN)

@@ -80,6 +80,19 @@ class Adapters:
         self._scales = {name: float(scale) for name, scale in scales.items() if scale}
         self._set()
 
+    def use_only(self, own: Path | None) -> None:
+        """Use the adapter of a version of the model, under the name "", or none.
+
+        Raises:
+            Refused: it is missing, broken or not for this model; nothing changes.
+        """
+        if own:
+            self.load("", own)
+            self.use({"": 1.0})
+        else:
+            self.use({})
+            self.drop("")
+
     def drop(self, name: str) -> None:
         """Free an adapter and use it no more; one that is not there is dropped already."""
         if adapter := self._resident.get(name):

@@ -34,10 +34,27 @@ def run(options: Namespace, config: Config) -> int:
     """Play it, write the page and say what came of it."""
     if missing := missing_parts():
         raise Refused(f"The demo trains, and {', '.join(missing)} is missing: get it with {MEND}.")
+    if options.seed < 0:
+        raise Refused(f"--seed cannot be {options.seed}: use 0 or more.")
     path: Path = options.report or config.home / "demo" / "report.html"
+    _writable(path)
     with own_home(config) as own:
         sys.stdout.write(asyncio.run(_play(Demo(own, options.seed), path)))
     return 0
+
+
+def _writable(path: Path) -> None:
+    """Find out before minutes have passed.
+
+    Raises:
+        Refused: the page could not be written there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"No page can be written to {path} ({error.strerror}).") from error
+    if path.is_dir():
+        raise Refused(f"{path} is a folder: name a file with --report.")
 
 
 async def _play(demo: Demo, path: Path) -> str:

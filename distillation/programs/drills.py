@@ -8,6 +8,7 @@ where one place is it is the task itself.
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
 
 from agent.message import assistant, observed
@@ -26,14 +27,23 @@ _MARK = 0.2
 """How often a slip leaves out a bracket, a comma or a colon."""
 
 
-def drill(family: str, split: Split, seed: int, share: float = 0.0, slips: int = 0) -> Example:
-    """The turns from reading a file to writing it; only the writing is trained.
+@dataclass(frozen=True)
+class Kind:
+    """What drills are like."""
 
-    `share` of the places that can be wrong are; with 0 it is one place, as in a task. So many
-    `slips` are added: what a student copies wrongly, to be found by it when it reads it again.
-    """
+    share: float = 0.0
+    """Of the places that can be wrong, how many are; 0 makes one place wrong, as in a task."""
+    slips: int = 0
+    """Added: what a student copies wrongly, to be found by it when it reads it again."""
+    compounds: float = 0.0
+    """Share of the words in names that are two in one."""
+
+
+def drill(family: str, split: Split, seed: int, kind: Kind = Kind()) -> Example:
+    """The turns from reading a file to writing it; only the writing is trained."""
+    share, slips = kind.share, kind.slips
     random = Random(f"drill {family} {split} {seed} {share}" + f" {slips}" * bool(slips))
-    bench = Bench(random, Names(random, split))
+    bench = Bench(random, Names(random, split, compounds=kind.compounds))
     path, _ = module_path(bench)
     head = opening(bench, path)
     units = [FAMILIES[family](bench) for _ in range(bench.pick(_UNITS))]

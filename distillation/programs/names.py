@@ -41,6 +41,9 @@ _KNOWN: dict[Split, list[str]] = {
 }
 
 
+_ALL = sorted({word for split in _KNOWN.values() for word in split})
+
+
 @dataclass
 class Names:
     """Draws identifiers for one program; none is given out twice."""
@@ -48,14 +51,26 @@ class Names:
     random: Random
     split: Split
     used: set[str] = field(default_factory=set[str])
+    compounds: float = 0.0
+    """Share of words that are two in one. Their halves may be of either split, the whole is not: a
+    model that never met the pieces of a word in a name cannot copy it."""
 
     def word(self) -> str:
-        """One word: known, or made of syllables."""
+        """One word: known, made of syllables, or a compound."""
+        if self.compounds and self.random.random() < self.compounds:
+            return self._compound()
         if self.random.random() < 0.65:
             return self.random.choice(_KNOWN[self.split])
         while True:
             word = "".join(self._syllable() for _ in range(self.random.choice((1, 2, 2, 3))))
             if 2 < len(word) < 10 and _free(word) and split_of_word(word) == self.split:
+                return word
+
+    def _compound(self) -> str:
+        while True:
+            other = self.random.choice(_ALL) if self.random.random() < 0.5 else self._syllable()
+            word = "".join(self.random.sample([self.random.choice(_ALL), other], 2))
+            if len(word) < 14 and _free(word) and split_of_word(word) == self.split:
                 return word
 
     def variable(self) -> str:

@@ -29,7 +29,6 @@ class Fault:
 
     unit: str
     bug: Bug
-    path: str
     before: str
     """The file when the faults in front of this one have been repaired."""
     after: str
@@ -93,7 +92,7 @@ def _project(id: str, bench: Bench, units: Sequence[Tested]) -> Puzzle:
     test = f"{folder}test_{stem}.py"
     dotted = f"{package}.{module}" if package else module
     head = opening(bench, path)
-    faults = tuple(_faults(path, head, units))
+    faults = tuple(_faults(head, units))
     right = faults[-1].after if faults else _text(head, units)
     files = {
         path: faults[0].before if faults else right,
@@ -120,7 +119,7 @@ def _text(head: str, units: Sequence[Tested]) -> str:
     return head + "\n\n".join(render(u.unit.code, *((u.bug,) if u.bug else ())) for u in units)
 
 
-def _faults(path: str, head: str, units: Sequence[Tested]) -> Generator[Fault]:
+def _faults(head: str, units: Sequence[Tested]) -> Generator[Fault]:
     """The faults in the order in which tests show them."""
     now = list(units)
     for n, each in enumerate(units):
@@ -133,7 +132,7 @@ def _faults(path: str, head: str, units: Sequence[Tested]) -> Generator[Fault]:
         if others:
             wrong = [replace(u, bug=others[0]) if u is now[n] else u for u in now]
             other = _text(head, wrong)
-        yield Fault(each.unit.name, each.bug, path, before, after, other)
+        yield Fault(each.unit.name, each.bug, before, after, other)
 
 
 def _others(bench: Bench) -> dict[str, str]:

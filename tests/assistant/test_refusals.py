@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from agent.store import Store
-from assistant import demo
 from assistant.demo import NEW, heldout
 from assistant.student import make
 from tests.assistant.terminal import COMMAND, clean_environment
@@ -153,7 +152,7 @@ def test_a_closed_standard_input_asks_nothing(tmp_path: Path) -> None:
 
 
 def test_a_collection_that_is_stopped_says_how_it_goes_on(tmp_path: Path) -> None:
-    tasks = Path(demo.__file__).with_name("demo_tasks.jsonl")
+    tasks = Path(__file__).with_name("tasks.jsonl")
     process = subprocess.Popen(
         [COMMAND, "collect", "--teacher", "reference", "--jobs", "1", "--tasks", tasks],
         env=clean_environment() | {"ASSISTANT_HOME": str(tmp_path)},

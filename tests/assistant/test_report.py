@@ -69,10 +69,11 @@ def test_bars_and_curve_are_where_the_figures_say() -> None:
 
 
 def test_what_a_model_wrote_is_text_and_no_markup() -> None:
-    evil = "</pre><script>alert(1)</script>"
+    evil = "</pre><script>alert(1)</script>\x1b[2J\u202e"
     page = report(after=[episode("3", "d2", "fail", evil)]).page()
     assert "<script" not in page
     assert "&lt;script&gt;" in page
+    assert not {"\x1b", "\u202e"} & set(page)
 
 
 def test_the_page_needs_nothing_else_and_is_well_formed() -> None:

@@ -36,3 +36,4 @@ def test_there_is_no_pair_without_a_failure_or_a_wrong_file() -> None:
     assert pairs([episode(wrote("x = 2"), outcome="pass")], {"t": TASK}) == []
     assert pairs([episode(wrote("x = 3"), assistant("Done."))], {"t": TASK}) == []
     assert pairs([episode(assistant("There is no bug."))], {"t": TASK}) == []
+    assert pairs([episode(wrote("x = 2"))], {}) == []

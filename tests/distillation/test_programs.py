@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -14,7 +15,7 @@ from agent.models.scripted import ScriptedModel, reply
 from agent.store import Store
 from agent.task import Split
 from distillation.programs import classes, functions
-from distillation.programs.drills import drill
+from distillation.programs.drills import Kind, drill, slipped
 from distillation.programs.names import Names, split_of_word
 from distillation.programs.play import Failed, Stage, read, shard, write
 from distillation.programs.program import FAMILIES, Puzzle, puzzle
@@ -83,8 +84,6 @@ def test_words_fall_on_one_side_each() -> None:
         "train",
         "heldout",
     }
-    from random import Random
-
     drawn = [Names(Random(0), "heldout").word() for _ in range(100)]
     assert {split_of_word(word) for word in drawn} == {"heldout"}
 
@@ -219,7 +218,7 @@ async def test_shards_are_made_once(tmp_path: Path) -> None:
 def test_a_drill_reads_a_spoilt_file_and_writes_the_right_one(share: float) -> None:
     changed: list[int] = []
     for seed in range(40):
-        example = drill("functions", "train", seed, share)
+        example = drill("functions", "train", seed, Kind(share))
         reading, content, writing = example.messages
         (read,), (call,) = (m.get("tool_calls", []) for m in (reading, writing))
         assert (read["function"]["name"], call["function"]["name"]) == ("read_file", "write_file")
@@ -233,6 +232,36 @@ def test_a_drill_reads_a_spoilt_file_and_writes_the_right_one(share: float) -> N
         assert max(changed) > 2
     else:
         assert set(changed) <= {1, 2}
+
+
+def test_a_slip_spoils_one_name_or_mark_of_a_text() -> None:
+    text = "def add(left, right):\n    return left + right\n"
+    random, changed = Random(0), 0
+    for _ in range(200):
+        wrong = slipped(random, text, ["left", "right"])
+        assert wrong.startswith("def add")
+        assert len(wrong.splitlines()) == 2
+        changed += wrong != text
+    assert changed > 150
+
+
+def test_drills_with_slips_are_restored_too() -> None:
+    plain, slips = (
+        drill("functions", "train", 3, kind).messages for kind in (Kind(), Kind(slips=2))
+    )
+    assert slips[1]["content"] != plain[1]["content"]
+    for messages in (plain, slips):
+        arguments = messages[2].get("tool_calls", [])[0]["function"]["arguments"]
+        compile(str(arguments["content"]), "right", "exec")
+
+
+def test_compounds_are_words_of_their_split_with_pieces_of_either() -> None:
+    names = Names(Random(1), "train", compounds=1.0)
+    words = {names.word() for _ in range(300)}
+    assert {split_of_word(word) for word in words} == {"train"}
+    held = [w for w in ("data", "index", "words", "num") if split_of_word(w) == "heldout"]
+    assert not set(held) & words
+    assert sum(any(h in word for h in held) for word in words) > 0
 
 
 def test_plans_differ_only_where_mistakes_are_made() -> None:

@@ -13,6 +13,7 @@ import torch
 from distillation.programs.chats import chat as answered
 from distillation.programs.drills import drill
 from distillation.programs.play import shard
+from sandbox.refused import Refused
 from training import attend, bpe, student
 from training.corpus import Corpus, Row
 from training.learner import Training, untrained
@@ -33,7 +34,10 @@ SHAPE = Shape(
     theta=1e7,
 )
 SMALL = Pretraining(
-    phases=(Phase(steps=2, copies=2), Phase(steps=2, spoilt=1, drills=1, episodes=1, chats=1)),
+    phases=(
+        Phase(steps=2, copies=2),
+        Phase(2, spoilt=1, drills=1, slips=1, episodes=1, chats=1, compounds=0.5),
+    ),
     every=2,
     shards=1,
     played=6,
@@ -133,13 +137,13 @@ def test_steps_take_rows_in_order_and_none_twice(corpus: Corpus) -> None:
     asked: list[tuple[str, int]] = []
 
     class Asked:
-        def rows(self, kind: str, start: int, count: int) -> list[Row]:
+        def rows(self, kind: str, start: int, count: int, compounds: float = 0.0) -> list[Row]:
             asked.extend((kind, n) for n in range(start, start + count))
             return []
 
     for step in range(SMALL.steps):
         SMALL.rows(Asked(), step)  # type: ignore[arg-type]
-    assert len(asked) == len(set(asked)) == 2 * 2 + 2 * 4
+    assert len(asked) == len(set(asked)) == 2 * 2 + 2 * 5
     assert sorted(n for kind, n in asked if kind == "drills") == list(range(2))
 
 
@@ -197,6 +201,8 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
         if step == 1:
             killed.step = 2
             killed.save()
+    with pytest.raises(Refused, match="other numbers"):
+        Training(replace(SMALL, seed=1), chat, tmp_path / "killed.pt")
     resumed = Training(SMALL, chat, tmp_path / "killed.pt")
     assert resumed.step == 2
     list(resumed.go(corpus))
