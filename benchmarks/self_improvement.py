@@ -1,7 +1,7 @@
 """What a student learns without a teacher, and from its failures, on a family that it never saw.
 
-Run as `python -m benchmarks.self_improvement FOLDER [--seed 0] [--tasks 120] [--judged 100]`. One
-student, the same tasks and held-out tasks, four ways:
+Run as `python -m benchmarks.self_improvement FOLDER`; `--help` shows the rest. One student, the
+same tasks and held-out tasks, four ways:
 
 - `own`: it tries each task up to four times at a temperature of 0.8, and is retrained on its own
   verified successes (rejection sampling; Zelikman et al., "STaR", 2022).
@@ -167,20 +167,23 @@ async def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tasks", type=int, default=120)
-    parser.add_argument("--judged", type=int, default=100)
+    parser.add_argument("--judged", type=int, default=100, help="held-out tasks of the new family")
+    parser.add_argument("--known", type=int, default=50, help="and of the one that it knows")
+    parser.add_argument("--ways", default="taught,own,rescued,pairs")
     given = parser.parse_args()
-    judged = [*heldout(NEW, given.seed, given.judged), *heldout(KNOWN, given.seed, 50)]
+    judged = [*heldout(NEW, given.seed, given.judged), *heldout(KNOWN, given.seed, given.known)]
     bench = Bench(given.folder.absolute(), taught(NEW, given.seed, given.tasks), judged)
     found: dict[str, Scorecard] = {}
-    for name in ("taught", "own", "rescued"):
+    for name in given.ways.split(","):
         began = time.monotonic()
-        before, found[name] = await bench.retrained(name)
-        found["before"] = before
+        if name == "pairs":
+            found[name] = await bench.preferred()
+        else:
+            found["before"], found[name] = await bench.retrained(name)
         print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
-    found["pairs"] = await bench.preferred()
     print(f"{'':<10}{'new family':<28} known family")
-    for name in ("before", "own", "rescued", "pairs", "taught"):
-        print(f"{name:<10}{parts(found[name])}")
+    for name, card in found.items():
+        print(f"{name:<10}{parts(card)}")
     record = {name: [card.solved, card.judged] for name, card in found.items()}
     (given.folder / "figures.json").write_text(json.dumps(record), encoding="utf-8")
     for store in bench.stores.values():
