@@ -6,8 +6,9 @@ and a run that goes on needs to know no more than its step.
 
 import pydoc
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
+from itertools import groupby
 from pathlib import Path
 from random import Random
 
@@ -26,6 +27,8 @@ _DRILLS = ("spoilt", "drills", "slips")
 _SHARES = (0.1, 0.2, 0.35, 0.5)
 """Of the places in a spoilt drill."""
 _PAGE = 384
+_BRIEF = 70
+"""Tokens of a turn that is: all but those that write a file."""
 _DOCUMENTED = ("json", "random", "statistics", "string", "textwrap", "inspect")
 _SPECIAL = len(bpe.SPECIAL)
 FAMILY = "functions"
@@ -42,6 +45,14 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Manner:
+    """How rows are made: see `pretraining.Phase`."""
+
+    compounds: float = 0.0
+    brief: float = 1.0
+
+
+@dataclass(frozen=True)
 class Corpus:
     """All rows that there are."""
 
@@ -55,14 +66,13 @@ class Corpus:
     are random: reading is hard to foretell and teaches little."""
     _order: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
 
-    def rows(self, kind: str, start: int, count: int, compounds: float = 0.0) -> list[Row]:
-        """Rows of a kind by number: one of `pretraining.KINDS`, or drills that are `unseen`.
-
-        `compounds`: share of the words in the names of drills that are two in one.
-        """
+    def rows(self, kind: str, start: int, count: int, manner: Manner = Manner()) -> list[Row]:
+        """Rows of a kind by number: one of `pretraining.KINDS`, or drills that are `unseen`."""
         numbers = range(start, start + count)
         if kind in _DRILLS:
-            return [self._drill(kind, number, compounds) for number in numbers]
+            return [self._drill(kind, number, manner.compounds) for number in numbers]
+        if kind == "episodes":
+            return [self._episode(number, manner.brief) for number in numbers]
         make = getattr(self, f"_{kind}")
         return [make(number) for number in numbers]
 
@@ -89,14 +99,15 @@ class Corpus:
     def _chats(self, number: int) -> Row:
         return self.row(chat(number), f"chat {number}")
 
-    def _episodes(self, number: int) -> Row:
+    def _episode(self, number: int, brief: float) -> Row:
         epoch, place = divmod(number, len(self._played))
         if epoch not in self._order:
             order = list(range(len(self._played)))
             Random(f"epoch {self.seed} {epoch}").shuffle(order)
             self._order[epoch] = order
         played = self._played[self._order[epoch][place]]
-        return self.row(played, f"episode {number}")
+        row = self.row(played, f"episode {number}")
+        return replace(row, weights=_emphasised(row, brief)) if brief != 1.0 else row
 
     def _pages(self, number: int) -> Row:
         """A piece of the standard library's sources and docs."""
@@ -131,6 +142,16 @@ class Corpus:
     @cached_property
     def _library(self) -> list[int]:
         return [id for text in library() for id in self.chat.split(text)[0]]
+
+
+def _emphasised(row: Row, brief: float) -> list[float]:
+    """The weights, those of brief turns that the student writes multiplied."""
+    weights: list[float] = []
+    for written, group in groupby(zip(row.weights, row.written, strict=True), lambda p: p[1]):
+        turn = [weight for weight, _ in group]
+        factor = brief if written and len(turn) < _BRIEF else 1.0
+        weights += [weight * factor for weight in turn]
+    return weights
 
 
 @lru_cache(maxsize=1)

@@ -1,8 +1,9 @@
 """The numbers of a pretraining run."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
-from training.corpus import Corpus, Row
+from training.corpus import Corpus, Manner, Row
 from training.student import Shape
 
 KINDS = ("copies", "spoilt", "drills", "slips", "episodes", "chats", "pages")
@@ -32,6 +33,15 @@ class Phase:
     pages: int = 0
     compounds: float = 0.0
     """Share of the words in the names of drills that are two in one."""
+    brief: float = 1.0
+    """What a token counts of a turn in an episode that is brief: there the student decides where it
+    goes, in few tokens among the many that it writes files with."""
+
+
+    @property
+    def manner(self) -> Manner:
+        """How its rows are made."""
+        return Manner(self.compounds, self.brief)
 
 
 @dataclass(frozen=True)
@@ -42,16 +52,19 @@ class Pretraining:
         Phase(steps=900, copies=1, spoilt=8, drills=4),
         Phase(steps=400, copies=1, spoilt=5, drills=4, slips=3),
         Phase(steps=350, copies=1, spoilt=5, drills=4, slips=3, compounds=0.5),
-        Phase(450, spoilt=1, drills=3, slips=2, episodes=3, chats=1, pages=1, compounds=0.5),
+        Phase(150, spoilt=1, drills=3, slips=2, episodes=3, chats=1, pages=1, compounds=0.5),
+        Phase(600, drills=2, slips=2, episodes=4, chats=1, compounds=0.5, brief=3.0),
     )
     matrices: float = 0.007
     """Learning rate of Muon, which trains the matrices of the blocks."""
     others: float = 3e-3
     """Learning rate of AdamW, which trains embeddings, norms and biases."""
-    warmup: int = 30
-    """Steps."""
-    decay: float = 0.6
-    """Share of the steps at the end in which the learning rates fall to nearly nothing."""
+    rates: tuple[tuple[int, float], ...] = (
+        *((0, 1 / 30), (29, 1.0), (840, 1.0), (1800, 5 / 21)),
+        *((1830, 0.45), (2130, 0.45), (2400, 0.01)),
+    )
+    """What the learning rates are multiplied by at these steps; in a straight line between them.
+    They rise again for the episodes, which are another task than the drills before."""
     every: int = 100
     """Steps between checkpoints."""
     shards: int = 9
@@ -70,8 +83,10 @@ class Pretraining:
 
     def factor(self, step: int) -> float:
         """What the learning rates are multiplied by at a step, counted from 0."""
-        left = (self.steps - step) / (self.decay * self.steps)
-        return min((step + 1) / self.warmup, 1.0, max(left, 0.01))
+        for (start, low), (end, high) in pairwise(self.rates):
+            if step <= end:
+                return low + (high - low) * (step - start) / (end - start)
+        return self.rates[-1][1]
 
     def rows(self, corpus: Corpus, step: int) -> list[Row]:
         """The rows of a step."""
@@ -85,5 +100,5 @@ class Pretraining:
         return [
             row
             for kind in KINDS
-            for row in corpus.rows(kind, done[kind], getattr(phase, kind), phase.compounds)
+            for row in corpus.rows(kind, done[kind], getattr(phase, kind), phase.manner)
         ]

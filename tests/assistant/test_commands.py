@@ -72,7 +72,7 @@ def test_an_episode_shows_how_much_of_its_prompts_was_reused(tmp_path: Path) -> 
 
 def test_versions_are_made_listed_used_and_rolled_back(home: Path) -> None:
     assert "no student yet" in run(home, "models", "list")
-    assert "untrained" in run(home, "student", "init")
+    assert "It is pretrained" in run(home, "student", "init")
     run(home, "student", "init", "--id", "second", "--seed", "1")
     run(home, "models", "use", "second")
     rows = [json.loads(line) for line in run(home, "models", "--json").splitlines()]

@@ -129,11 +129,13 @@ def test_a_home_that_cannot_be_made_is_named(tmp_path: Path, arguments: list[str
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("most", [40, 500, 2340])
-def test_a_student_that_the_disk_has_no_room_for(tmp_path: Path, most: int) -> None:
+@pytest.mark.parametrize(
+    ("most", "seed"), [(40, "--seed 0"), (500, "--seed 0"), (2340, "--seed 0"), (40, "")]
+)
+def test_a_student_that_the_disk_has_no_room_for(tmp_path: Path, most: int, seed: str) -> None:
     # A limit of the size of files, in KiB, which the tokenizer, the weights or the GGUF meets.
     done = subprocess.run(
-        ["bash", "-c", f'ulimit -f {most}; exec "$0" student init', COMMAND],
+        ["bash", "-c", f'ulimit -f {most}; exec "$0" student init {seed}', COMMAND],
         env=clean_environment() | {"ASSISTANT_HOME": str(tmp_path)},
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
