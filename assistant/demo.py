@@ -29,6 +29,7 @@ from distillation.dataset import Rules
 from distillation.programs.program import puzzle
 from distillation.programs.tutor import teacher
 from distillation.rollout import Rollout, rollout
+from training.evaluate import LIMITS
 from training.progress import Progress
 from training.recipe import Recipe
 from training.registry import Registry
@@ -37,6 +38,8 @@ from training.retrain import Conduct, Outcome, retrain
 NEW, KNOWN = "classes", "functions"
 """The family that pretraining left out, and the one that it is made of."""
 RECIPE = Recipe(rank=32, alpha=64, batch=4, learning_rate=2e-3, epochs=3.0, evaluations=3)
+_STEPS = 7
+"""What one try takes, from the first look to the answer; more tries would take more time."""
 _APART = 10_000
 """Between the tasks of one seed and those of the next."""
 
@@ -45,11 +48,11 @@ _APART = 10_000
 class Size:
     """How many tasks."""
 
-    taught: int = 80
+    taught: int = 60
     """Of the new family, which the teacher plays."""
-    judged: int = 64
+    judged: int = 40
     """Held-out tasks of the new family."""
-    known: int = 32
+    known: int = 12
     """Held-out tasks of the family that the student knows."""
 
 
@@ -83,6 +86,7 @@ class Demo:
         conduct = Conduct(
             lambda weights: open_weights(weights, replace(self.config.models, max_tokens=600)),
             heldout=(*heldout(NEW, self.seed, self.size.judged), *self.known),
+            limits=replace(LIMITS, steps=_STEPS),
             jobs=2,
             play=self._rollout,
         )

@@ -14,7 +14,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agent.message import Message
@@ -29,7 +29,7 @@ from distillation.tasks import load_tasks
 from tests.agent.schemas import unfit
 from tools.call import ToolCall
 from tools.schema import ToolSchema
-from training.evaluate import Evaluation
+from training.evaluate import LIMITS, Evaluation
 from training.progress import Progress
 from training.scorecard import Scorecard
 
@@ -79,6 +79,7 @@ async def main() -> None:
     parser.add_argument("count", nargs="?", type=int, default=200)
     parser.add_argument("--adapter", type=Path)
     parser.add_argument("--grammar", action="store_true")
+    parser.add_argument("--steps", type=int, default=10, help="of an episode: two or three tries")
     parser.add_argument("--jobs", type=int, default=1, help="more than one spoils the timings")
     given = parser.parse_args()
     kind = LlamaModel if given.grammar else Free
@@ -94,7 +95,8 @@ async def main() -> None:
         if progress.values["done"] % 20 == 0:
             print(progress.text, flush=True)
 
-    evaluation = Evaluation(tasks, store, jobs=given.jobs)
+    limits = replace(LIMITS, steps=given.steps)
+    evaluation = Evaluation(tasks, store, limits, jobs=given.jobs)
     card = await evaluation.run(given.gguf.stem, watched, folder, tell)
     show(card, {task.id: task.category for task in tasks}, store)
     print("calls:", dict(watched.counts))
