@@ -67,6 +67,7 @@ def _step(episode: Episode) -> int:
 
 
 def _evidence(told: str) -> str:
-    """The last line that tells of an error, or else the last line at all."""
-    lines = _TOLD.findall(told) or told.strip().splitlines() or [""]
-    return lines[-1].strip()[:_LONGEST]
+    """The last line that names an error or a claim, or else one that explains, or else any."""
+    lines = _TOLD.findall(told)
+    named = [line for line in lines if "Error" in line or "assert " in line]
+    return (named or lines or told.strip().splitlines() or [""])[-1].strip()[:_LONGEST]

@@ -37,7 +37,6 @@ class Phase:
     """What a token counts of a turn in an episode that is brief: there the student decides where it
     goes, in few tokens among the many that it writes files with."""
 
-
     @property
     def manner(self) -> Manner:
         """How its rows are made."""

@@ -34,6 +34,7 @@ def episode(told: str, diff: str = "+x", stop: str = "end", outcome: Outcome = "
         (episode("NameError: name 'y' is not defined"), 1, "NameError: name 'y' is not defined"),
         (episode("FAILED (failures=1)"), 2, "FAILED (failures=1)"),
         (episode("AssertionError: 1 != 2\nFAILED", stop="steps"), 3, "AssertionError: 1 != 2"),
+        (episode("E   assert 1 == 2\nE   - 1\nE   + 2", stop="steps"), 3, "E   assert 1 == 2"),
         (episode("", stop="steps"), 3, ""),
     ],
 )
