@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import peft
+import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
@@ -33,6 +34,8 @@ def test_the_loss_is_small_where_the_better_answer_gained() -> None:
     assert torch.isclose(neither, torch.log(torch.tensor(2.0)))
 
 
+# peft still reads what transformers has given another name.
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 async def test_after_training_the_better_answers_are_likelier(
     base: Path, rows: Rows, chat: ChatTokenizer, tmp_path: Path
 ) -> None:
