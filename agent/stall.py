@@ -116,11 +116,12 @@ class Watch:
         if text.startswith(DENIED.partition("{")[0]):
             # The user's no, which no other model could change.
             return
-        if not observation.ok or _failed(text):
+        if not observation.ok or failed(text):
             self._failures[_NUMBER.sub("0", text)].append(observation.call_id)
 
 
-def _failed(text: str) -> bool:
+def failed(text: str) -> bool:
+    """Whether a tool that worked tells of something that did not."""
     """Whether a tool that worked tells of something that did not."""
     first, last = text[:_LINE].partition("\n")[0], text.rstrip()[-_LINE:].rpartition("\n")[2]
     return bool(_ENDED.search(last) or _COUNTED.search(first))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from agent.episode import Episode
@@ -91,11 +92,7 @@ def _facts(
 
 def _seconds(outcome: Outcome) -> Sequence[str]:
     cards = (outcome.old, outcome.new)
-    return [f"{_median([r.seconds for r in card.results]):.1f}" for card in cards]
-
-
-def _median(values: Sequence[float]) -> float:
-    return sorted(values)[len(values) // 2] if values else 0.0
+    return [f"{median(r.seconds for r in card.results):.1f}" for card in cards]
 
 
 def write(page: Report, path: Path) -> None:

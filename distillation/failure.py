@@ -21,7 +21,8 @@ KINDS = ("changed nothing", "broke the program", "false claim", "wrong repair")
 """
 _BROKEN = re.compile(r"\b(SyntaxError|IndentationError|TabError|NameError|ImportError)\b")
 _TOLD = re.compile(r"^(?:E  |\w*(?:Error|Exception)\b).*", re.MULTILINE)
-_WRITING = frozenset(("write_file", "edit_file", "edit_files"))
+WRITING = frozenset(("write_file", "edit_file", "edit_files"))
+"""The tools that change files."""
 _LONGEST = 300
 
 
@@ -62,7 +63,7 @@ def _kind(episode: Episode, told: str) -> str:
 
 def _step(episode: Episode) -> int:
     answers = [n for n, m in enumerate(episode.messages) if m["role"] == "assistant"]
-    wrote = [n for n in answers if any(c.name in _WRITING for c in calls(episode.messages[n]))]
+    wrote = [n for n in answers if any(c.name in WRITING for c in calls(episode.messages[n]))]
     return (wrote or answers or [0])[-1]
 
 

@@ -9,10 +9,9 @@ from collections.abc import AsyncIterator, Sequence
 
 from agent.message import Message, calls
 from agent.model import Author, Event, Model
+from agent.stall import failed
+from distillation.failure import WRITING
 from tools.schema import ToolSchema
-
-_WRITING = frozenset(("write_file", "edit_file"))
-_RED = "[exit code "
 
 
 class Rescued:
@@ -44,6 +43,5 @@ def failed_repair(messages: Sequence[Message]) -> Message | None:
     last = messages[-1]
     if last["role"] != "tool" or last.get("name") != "shell":
         return None
-    failed = _RED in last["content"] and f"{_RED}0]" not in last["content"]
-    wrote = (m for m in reversed(messages) if any(c.name in _WRITING for c in calls(m)))
-    return next(wrote, None) if failed else None
+    wrote = (m for m in reversed(messages) if any(c.name in WRITING for c in calls(m)))
+    return next(wrote, None) if failed(last["content"]) else None
