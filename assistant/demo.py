@@ -3,18 +3,18 @@
 The student that comes with the assistant is judged on a family of tasks that its pretraining left
 out, and on the family that it knows. A teacher works on other tasks of the new family, the student
 is retrained on what was verified, and both are judged again on the same tasks. It plays in a home
-of its own; nothing is preset, and the same seed gives the same tasks.
+of its own; killed at any moment it goes on from there. Nothing is preset, and the same seed gives
+the same tasks.
 """
 
+import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count, islice
-from pathlib import Path
 from typing import TextIO
 
 from agent.store import Store
@@ -76,7 +76,10 @@ class Demo:
             Refused: the sandbox or the local student cannot work here, or parts are missing.
         """
         began = time.monotonic()
-        version = make(registry)
+        version = registry.active() or make(registry)
+        if not version.is_base:
+            # Of a play that was cut short behind its gate.
+            version = registry.rollback()
         size = version.files["base"].bytes / 1e6
         kind = "untrained" if version.is_untrained else "pretrained"
         self._tell("student", f"{kind}, {size:.1f} MB", 1.0)
@@ -129,11 +132,15 @@ def heldout(family: str, seed: int, size: int) -> list[Task]:
 
 
 @contextmanager
-def own_home(config: Config) -> Generator[Config]:
-    """The settings with a home that is gone afterwards; what was downloaded or built is shared."""
-    with tempfile.TemporaryDirectory(prefix="assistant-demo-") as folder:
-        home = Path(folder)
-        cache = config.home / "cache"
-        cache.mkdir(parents=True, exist_ok=True)
+def own_home(config: Config, seed: int = 0) -> Generator[Config]:
+    """The settings with a home that is gone after a whole play; what was downloaded is shared.
+
+    That of a play that was cut short stays, and the next one goes on with it.
+    """
+    home, cache = config.home / "demo" / f"seed-{seed}", config.home / "cache"
+    for folder in (home, cache):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not (home / "cache").is_symlink():
         (home / "cache").symlink_to(cache)
-        yield replace(config, home=home)
+    yield replace(config, home=home)
+    shutil.rmtree(home)

@@ -1,7 +1,7 @@
 """Show what one retraining does: the student before and after, on tasks that it never saw.
 
-It runs in a home of its own, which is removed afterwards, takes a few minutes on two cores, and
-leaves one page to look at.
+It runs in a home of its own, which is removed afterwards, takes about ten minutes on two cores, and
+leaves one page to look at. A run that was stopped or killed goes on where it was.
 
 examples:
   assistant demo
@@ -38,7 +38,7 @@ def run(options: Namespace, config: Config) -> int:
         raise Refused(f"--seed cannot be {options.seed}: use 0 or more.")
     path: Path = options.report or config.home / "demo" / "report.html"
     _writable(path)
-    with own_home(config) as own:
+    with own_home(config, options.seed) as own:
         sys.stdout.write(asyncio.run(_play(Demo(own, options.seed), path)))
     return 0
 
@@ -52,7 +52,9 @@ def _writable(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Refused(f"No page can be written to {path} ({error.strerror}).") from error
+        raise Refused(
+            f"No page can be written to {path} ({error.strerror}): name another with --report."
+        ) from error
     if path.is_dir():
         raise Refused(f"{path} is a folder: name a file with --report.")
 
@@ -65,6 +67,9 @@ async def _play(demo: Demo, path: Path) -> str:
             outcome = await demo.play(store, registry)
         seconds = time.monotonic() - began
         write(report(outcome, store, registry, demo.board, demo.seed, seconds), path)
+    except asyncio.CancelledError:
+        sys.stderr.write("Stopped: the same command goes on from here.\n")
+        raise
     finally:
         store.close()
     return f"\n{sentence(outcome)}\nThe page: {path}\n"

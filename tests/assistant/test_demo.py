@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from agent.task import split_of
 from assistant.config import Config
 from assistant.demo import KNOWN, NEW, heldout, own_home, taught
@@ -35,4 +37,19 @@ def test_its_home_is_its_own_and_shares_the_cache(tmp_path: Path) -> None:
         (config.home / "episodes.db").write_text("x")
         (config.home / "cache" / "download").write_text("x")
     assert not config.home.exists()
-    assert [path.name for path in (tmp_path / "mine").rglob("*")] == ["cache", "download"]
+    assert (tmp_path / "mine/cache/download").read_text() == "x"
+
+
+def test_a_play_that_was_cut_short_goes_on_in_the_same_home(tmp_path: Path) -> None:
+    def cut_short() -> None:
+        with own_home(Config(tmp_path), 3) as config:
+            (config.home / "episodes.db").write_text("x")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cut_short()
+    with own_home(Config(tmp_path), 4) as other:
+        assert not (other.home / "episodes.db").exists()
+    with own_home(Config(tmp_path), 3) as again:
+        assert (again.home / "episodes.db").read_text() == "x"
+    assert list((tmp_path / "demo").iterdir()) == []
