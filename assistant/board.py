@@ -34,6 +34,7 @@ class Board:
     def __init__(self, stream: TextIO) -> None:
         """Show on `stream`; nothing is shown before `shown` is entered."""
         self.rows: list[Row] = []
+        self._began = time.monotonic()
         self._stream = stream
         self._lines = None if stream.isatty() else Stages(stream)
 
@@ -71,7 +72,9 @@ class Board:
         for row in self.rows:
             row.took = now - row.began if row.took is None else row.took
         # What goes on between two stages belongs to the one that then tells of itself.
-        began = now if not self.rows else self.rows[-1].began + (self.rows[-1].took or 0.0)
+        began = self._began
+        if self.rows:
+            began = self.rows[-1].began + (self.rows[-1].took or 0.0)
         self.rows.append(Row(name, began=began))
         return self.rows[-1]
 

@@ -9,7 +9,6 @@ the same tasks.
 
 import shutil
 import sys
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -75,7 +74,6 @@ class Demo:
         Raises:
             Refused: the sandbox or the local student cannot work here, or parts are missing.
         """
-        began = time.monotonic()
         version = registry.active() or make(registry)
         if not version.is_base:
             # Of a play that was cut short behind its gate.
@@ -83,23 +81,19 @@ class Demo:
         size = version.files["base"].bytes / 1e6
         kind = "untrained" if version.is_untrained else "pretrained"
         self._tell("student", f"{kind}, {size:.1f} MB", 1.0)
-        row = self.board.rows[-1]
-        row.began, row.took = began, time.monotonic() - began
         await self._collect(store)
         conduct = Conduct(
             lambda weights: open_weights(weights, replace(self.config.models, max_tokens=600)),
-            heldout=(*heldout(NEW, self.seed, self.size.judged), *self.known),
+            heldout=(
+                *heldout(NEW, self.seed, self.size.judged),
+                *heldout(KNOWN, self.seed, self.size.known),
+            ),
             limits=replace(LIMITS, steps=_STEPS),
             jobs=2,
             play=self._rollout,
         )
         recipe = replace(RECIPE, seed=self.seed)
         return await retrain(store, registry, self.config.home, recipe, self.board.tell, conduct)
-
-    @property
-    def known(self) -> list[Task]:
-        """Held-out tasks of the family that the student knows."""
-        return heldout(KNOWN, self.seed, self.size.known)
 
     @property
     def _rollout(self) -> Rollout:

@@ -133,10 +133,12 @@ class Bench:
             first, last = (sum(part) / tenth for part in (curve[:tenth], curve[-tenth:]))
             print(f"pairs: loss {first:.3f} to {last:.3f} in {len(curve)} steps", flush=True)
             await Converter(self.folder / "cache").adapter(folder / "adapter", base, gguf)
-        student = LlamaModel(base / "base.gguf", gguf, settings=USUAL, name="pairs")
-        evaluation = Evaluation(self.judged, self.stores["own"], jobs=2)
-        card = await evaluation.run("pairs", student, folder / "scores", tell)
-        await student.close()
+        weights = Weights("pairs", base / "base.gguf", gguf, "")
+        students = [opened(weights), opened(weights)]
+        evaluation = Evaluation(self.judged, self.stores["own"])
+        card = await evaluation.run("pairs", students, folder / "scores", tell)
+        for student in students:
+            await student.close()
         return card
 
 

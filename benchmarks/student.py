@@ -83,7 +83,10 @@ async def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="more than one spoils the timings")
     given = parser.parse_args()
     kind = LlamaModel if given.grammar else Free
-    watched = Watched(kind(given.gguf, given.adapter, settings=ModelSettings(max_tokens=800)))
+    settings = ModelSettings(max_tokens=800)
+    students = [
+        Watched(kind(given.gguf, given.adapter, settings=settings)) for _ in range(given.jobs)
+    ]
     weights = given.adapter or given.gguf
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
     name = f"{weights.stem}-{digest}-{Path(given.family).stem}-{given.count}"
@@ -96,13 +99,13 @@ async def main() -> None:
             print(progress.text, flush=True)
 
     limits = replace(LIMITS, steps=given.steps)
-    evaluation = Evaluation(tasks, store, limits, jobs=given.jobs)
-    card = await evaluation.run(given.gguf.stem, watched, folder, tell)
+    card = await Evaluation(tasks, store, limits).run(given.gguf.stem, students, folder, tell)
     show(card, {task.id: task.category for task in tasks}, store)
-    print("calls:", dict(watched.counts))
-    if watched.speeds:
-        print(f"tokens per second while answering: {statistics.median(watched.speeds):.0f}")
-    await watched.model.close()
+    print("calls:", dict(sum((student.counts for student in students), Counter[str]())))
+    if speeds := [speed for student in students for speed in student.speeds]:
+        print(f"tokens per second while answering: {statistics.median(speeds):.0f}")
+    for student in students:
+        await student.model.close()
     store.close()
 
 

@@ -17,6 +17,7 @@ from distillation.example import Example
 from distillation.programs.chats import chat
 from distillation.programs.drills import Kind, drill
 from distillation.programs.play import read
+from distillation.programs.real import functions, restored
 from training import bpe
 from training.tokens import ChatTokenizer, encode
 
@@ -27,6 +28,8 @@ _DRILLS = ("spoilt", "drills", "slips")
 _SHARES = (0.1, 0.2, 0.35, 0.5)
 """Of the places in a spoilt drill."""
 _PAGE = 384
+_REAL = 6_000_000
+"""Characters of the standard library's sources from which real functions are taken."""
 _BRIEF = 70
 """Tokens of a turn that is: all but those that write a file."""
 _DOCUMENTED = ("json", "random", "statistics", "string", "textwrap", "inspect")
@@ -59,20 +62,24 @@ class Corpus:
     chat: ChatTokenizer
     shards: Sequence[Path]
     """Of played episodes; see `distillation.programs.play`."""
+    hard: Sequence[Path] = ()
+    """Of hard ones."""
     seed: int = 0
     family: str = FAMILY
     read: float = 0.2
     """What a token counts that is read, where it counts at all; one that is written counts 1. Names
     are random: reading is hard to foretell and teaches little."""
-    _order: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
+    _order: dict[tuple[str, int], list[int]] = field(
+        default_factory=dict[tuple[str, int], list[int]]
+    )
 
     def rows(self, kind: str, start: int, count: int, manner: Manner = Manner()) -> list[Row]:
         """Rows of a kind by number: one of `pretraining.KINDS`, or drills that are `unseen`."""
         numbers = range(start, start + count)
         if kind in _DRILLS:
             return [self._drill(kind, number, manner.compounds) for number in numbers]
-        if kind == "episodes":
-            return [self._episode(number, manner.brief) for number in numbers]
+        if kind in ("episodes", "hard"):
+            return [self._episode(kind, number, manner.brief) for number in numbers]
         make = getattr(self, f"_{kind}")
         return [make(number) for number in numbers]
 
@@ -96,17 +103,20 @@ class Corpus:
     def _unseen(self, number: int) -> Row:
         return self.row(drill(self.family, "heldout", number), "unseen")
 
+    def _real(self, number: int) -> Row:
+        return self.row(restored(self._functions, number), f"real {number}")
+
     def _chats(self, number: int) -> Row:
         return self.row(chat(number), f"chat {number}")
 
-    def _episode(self, number: int, brief: float) -> Row:
-        epoch, place = divmod(number, len(self._played))
-        if epoch not in self._order:
-            order = list(range(len(self._played)))
+    def _episode(self, kind: str, number: int, brief: float) -> Row:
+        played = self._played if kind == "episodes" else self._hard
+        epoch, place = divmod(number, len(played))
+        if (kind, epoch) not in self._order:
+            order = list(range(len(played)))
             Random(f"epoch {self.seed} {epoch}").shuffle(order)
-            self._order[epoch] = order
-        played = self._played[self._order[epoch][place]]
-        row = self.row(played, f"episode {number}")
+            self._order[kind, epoch] = order
+        row = self.row(played[self._order[kind, epoch][place]], f"episode {number}")
         return replace(row, weights=_emphasised(row, brief)) if brief != 1.0 else row
 
     def _pages(self, number: int) -> Row:
@@ -138,6 +148,14 @@ class Corpus:
     @cached_property
     def _played(self) -> list[Example]:
         return [example for path in self.shards for example in read(path)]
+
+    @cached_property
+    def _hard(self) -> list[Example]:
+        return [example for path in self.hard for example in read(path)]
+
+    @cached_property
+    def _functions(self) -> list[str]:
+        return functions(bpe.sources(_REAL))
 
     @cached_property
     def _library(self) -> list[int]:

@@ -28,22 +28,19 @@ class Evaluation:
     store: Store
     limits: EpisodeLimits = field(default_factory=lambda: LIMITS)
     play: Rollout = rollout
-    jobs: int = 1
-    """Tasks at a time. Two keep two cores busy with a small student; each of them then reads its
-    conversation anew at every step, since the model's memory holds one. A sampled student draws
-    in the order in which they ask: two runs are then not the same to the last task."""
 
     @property
     def hash(self) -> str:
         """Of the tasks: results of one hash can be compared."""
         return hash_of(self.tasks)
 
-    async def run(self, id: str, model: Model, folder: Path, tell: Tell) -> Scorecard:
+    async def run(self, id: str, models: Sequence[Model], folder: Path, tell: Tell) -> Scorecard:
         """Play every task that is not finished yet; results are kept in `folder`.
 
         Args:
             id: names the student in the scorecard and in what is told.
-            model: the student.
+            models: the student, as often as tasks are to be played at a time: a local one
+                remembers one conversation.
             folder: of this student; one file a task set is made there.
             tell: hears of each task.
 
@@ -56,7 +53,7 @@ class Evaluation:
         done = _read(path)
         todo = iter([task for task in self.tasks if task.digest not in done])
 
-        async def work() -> None:
+        async def work(model: Model) -> None:
             for task in todo:
                 result = _result(task, await self.play(task, model, self.store, self.limits))
                 _append(path, result)
@@ -65,8 +62,8 @@ class Evaluation:
 
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(self.jobs):
-                    group.create_task(work())
+                for model in models:
+                    group.create_task(work(model))
         except* Refused as refused:
             raise refused.exceptions[0] from None
         results = tuple(done[task.digest] for task in self.tasks)

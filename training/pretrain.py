@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from distillation.programs.play import shard
+from distillation.programs.play import Series, shard
 from training import bpe, student
 from training.corpus import FAMILY, Corpus, tokenizer_texts
 from training.learner import Training
@@ -22,6 +22,7 @@ from training.tokens import ChatTokenizer
 TEMPLATE = "pretrained"
 TEMPERATURE = 0.4
 """At which it is best used: where its tests still fail, another try must not be the same."""
+PLAIN, HARD = Series(FAMILY, "train"), Series(FAMILY, "train", hard=True)
 _JOINED = 320
 """Words that have a token with the character in front of them, too."""
 
@@ -43,10 +44,12 @@ def run(folder: Path, numbers: Pretraining, threads: int = 1) -> None:
     import torch
 
     torch.set_num_threads(threads)
-    for number in range(numbers.shards):
-        asyncio.run(shard(folder / "episodes", FAMILY, "train", number, numbers.played))
+    for series, count in ((PLAIN, numbers.shards), (HARD, numbers.hard)):
+        for number in range(count):
+            asyncio.run(shard(folder / "episodes", series, number, numbers.played))
     chat = tokenizer(folder, numbers)
-    corpus = Corpus(chat, shards(folder, numbers.shards), numbers.seed)
+    plain, hard = shards(folder, PLAIN, numbers.shards), shards(folder, HARD, numbers.hard)
+    corpus = Corpus(chat, plain, hard, numbers.seed)
     training = Training(numbers, chat, folder / "checkpoint.pt")
     with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
         for news in training.go(corpus):
@@ -57,9 +60,9 @@ def run(folder: Path, numbers: Pretraining, threads: int = 1) -> None:
     export(training, chat, folder / "student")
 
 
-def shards(folder: Path, count: int) -> list[Path]:
+def shards(folder: Path, series: Series, count: int) -> list[Path]:
     """The files of the episodes."""
-    return [folder / f"episodes/{FAMILY}-train-{number:04}.jsonl.gz" for number in range(count)]
+    return [series.path(folder / "episodes", number) for number in range(count)]
 
 
 def tokenizer(folder: Path, numbers: Pretraining) -> ChatTokenizer:
@@ -67,7 +70,7 @@ def tokenizer(folder: Path, numbers: Pretraining) -> ChatTokenizer:
     path = folder / "tokenizer.json"
     template = student.template(TEMPLATE)
     if not path.exists():
-        texts = tokenizer_texts(shards(folder, 2), template)
+        texts = tokenizer_texts(shards(folder, PLAIN, 2), template)
         part = path.with_suffix(".part")
         bpe.train_for_copying(numbers.shape.vocabulary, texts, _JOINED).save(str(part))
         part.rename(path)

@@ -6,7 +6,7 @@ from itertools import pairwise
 from training.corpus import Corpus, Manner, Row
 from training.student import Shape
 
-KINDS = ("copies", "spoilt", "drills", "slips", "episodes", "chats", "pages")
+KINDS = ("copies", "spoilt", "drills", "slips", "real", "episodes", "hard", "chats", "pages")
 SHAPE = Shape(
     vocabulary=2048,
     hidden=256,
@@ -28,7 +28,9 @@ class Phase:
     spoilt: int = 0
     drills: int = 0
     slips: int = 0
+    real: int = 0
     episodes: int = 0
+    hard: int = 0
     chats: int = 0
     pages: int = 0
     compounds: float = 0.0
@@ -68,6 +70,8 @@ class Pretraining:
     """Steps between checkpoints."""
     shards: int = 9
     """Of episodes."""
+    hard: int = 0
+    """Of hard ones."""
     played: int = 200
     """Episodes in each of them; few fail and are left out."""
     probed: int = 60

@@ -6,7 +6,8 @@ end, the same data, recipe and base go on from the last finished stage.
 
 import hashlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class Conduct:
     heldout: Sequence[Task] = ()
     """Evaluate on these instead of the store's held-out tasks; no dataset has them."""
     jobs: int = 1
-    """Tasks that are evaluated at a time."""
+    """Tasks that are evaluated at a time; the student is loaded as often."""
     limits: EpisodeLimits = LIMITS
     play: Rollout = rollout
 
@@ -78,7 +79,7 @@ async def retrain(
             raise Refused("There is no student to train yet: run `assistant student init` first.")
         evaluation = Evaluation(
             conduct.heldout or _heldout(store, conduct),
-            *(store, conduct.limits, conduct.play, conduct.jobs),
+            *(store, conduct.limits, conduct.play),
         )
         dataset = _freeze(store, home, conduct, tell)
         version = await _version(registry, home, recipe, tell, dataset)
@@ -89,17 +90,25 @@ async def retrain(
             )
         cards: list[Scorecard] = []
         for each in (old, version):
-            student = conduct.open_student(registry.weights(each))
-            try:
-                folder = registry.path(each.id) / "scores"
-                cards.append(await evaluation.run(each.id, student, folder, tell))
-            finally:
-                await student.close()
+            folder = registry.path(each.id) / "scores"
+            async with _opened(conduct, registry.weights(each)) as students:
+                cards.append(await evaluation.run(each.id, students, folder, tell))
         decision = decide(cards[0], cards[1])
         if decision.promote:
             registry.promote(version.id)
         tell(Progress("gate", decision.sentence, 1.0, {"p": decision.probability}))
         return Outcome(decision, version, cards[0], cards[1], dataset)
+
+
+@asynccontextmanager
+async def _opened(conduct: Conduct, weights: Weights) -> AsyncGenerator[list[OpenModel]]:
+    """The student as often as tasks are played at a time."""
+    async with AsyncExitStack() as stack:
+        students: list[OpenModel] = []
+        for _ in range(conduct.jobs):
+            students.append(conduct.open_student(weights))
+            stack.push_async_callback(students[-1].close)
+        yield students
 
 
 def _freeze(store: Store, home: Path, conduct: Conduct, tell: Tell) -> Dataset:

@@ -105,17 +105,18 @@ def place(
 
 def _token(api: Any, model: Any) -> int:  # noqa: ANN401
     """Bytes of keys and values for one token."""
-    kind = _meta(api, model, "general.architecture")
+    kind = metadata(api, model, "general.architecture")
     width = api.llama_model_n_embd(model) // (api.llama_model_n_head(model) or 1)
     keys, values = (
-        int(_meta(api, model, f"{kind}.attention.{name}_length") or width)
+        int(metadata(api, model, f"{kind}.attention.{name}_length") or width)
         for name in ("key", "value")
     )
     heads = api.llama_model_n_layer(model) * api.llama_model_n_head_kv(model)
     return 2 * heads * (keys + values)
 
 
-def _meta(api: Any, model: Any, name: str) -> str:  # noqa: ANN401
+def metadata(api: Any, model: Any, name: str) -> str:  # noqa: ANN401
+    """What a GGUF says of itself under a name; empty where it says nothing."""
     buffer = ctypes.create_string_buffer(64)
     size = api.llama_model_meta_val_str(model, name.encode(), buffer, len(buffer))
     return buffer.value.decode(errors="replace") if size > 0 else ""

@@ -15,7 +15,7 @@ from typing import Any
 from agent.controls import Controls
 from agent.models.llama_adapters import Adapters
 from agent.models.llama_library import library, listen_anew, loaded, reason
-from agent.models.llama_placement import place, tries
+from agent.models.llama_placement import metadata, place, tries
 from agent.models.llama_sampler import Choose, chooser
 from agent.models.llama_vocabulary import Vocabulary
 from agent.models.settings import ModelSettings
@@ -158,11 +158,8 @@ class LlamaRuntime:
     @cached_property
     def temperature(self) -> float:
         """What the file recommends to sample at; 0, the likeliest token, where it says nothing."""
-        told = ctypes.create_string_buffer(32)
-        key = b"general.sampling.temp"
-        self._api.llama_model_meta_val_str(self._model, key, told, len(told))
         try:
-            temperature = float(told.value)
+            temperature = float(metadata(self._api, self._model, "general.sampling.temp"))
         except ValueError:
             return 0.0
         return temperature if 0 <= temperature <= _HOTTEST else 0.0

@@ -35,9 +35,9 @@ class Writing:
         runtime, settings, guard = self._runtime, self._settings, self._guard
         # A quarter of the window at most: what comes after the answer needs room as well.
         limit = min(settings.max_tokens, runtime.size // 4, runtime.size - len(prompt))
-        known = settings.temperature is not None
-        temperature = settings.temperature if known else runtime.temperature
-        with runtime.chooser(temperature or 0.0, settings.seed) as choose:
+        set_to = settings.temperature
+        temperature = runtime.temperature if set_to is None else set_to
+        with runtime.chooser(temperature, settings.seed) as choose:
             while True:
                 if cancelled.is_set():
                     raise Cancelled

@@ -6,8 +6,6 @@ text that was spoilt (as in Lewis et al., "BART", 2019); where much is spoilt ev
 where one place is it is the task itself.
 """
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -18,13 +16,12 @@ from distillation.programs.bench import Bench
 from distillation.programs.names import Names
 from distillation.programs.program import FAMILIES, module_path, opening
 from distillation.programs.sites import Bug, bugs, render
+from distillation.programs.slips import slipped
 from distillation.programs.tested import drawn
 from distillation.programs.tutor import SAYINGS
 from tools.call import Observation, ToolCall
 
 _UNITS = (1, 1, 1, 2, 2, 3)
-_MARK = 0.2
-"""How often a slip leaves out a bracket, a comma or a colon."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +48,13 @@ def drill(family: str, split: Split, seed: int, kind: Kind = Kind()) -> Example:
     wrong = _many(random, marked, share) if share else _one(bench, head, [u.code for u in units])
     for _ in range(slips):
         wrong = slipped(random, wrong, sorted(bench.names.used))
-    id = f"drill/{family}/{split}/{seed}"
+    return rewriting(f"drill/{family}/{split}/{seed}", path, wrong, render(marked))
+
+
+def rewriting(id: str, path: str, wrong: str, right: str) -> Example:
+    """The turns in which a file is read and written anew; only the writing is trained."""
     reading = ToolCall("call_1_0", "read_file", {"path": path})
-    writing = ToolCall("call_3_0", "write_file", {"path": path, "content": render(marked)})
+    writing = ToolCall("call_3_0", "write_file", {"path": path, "content": right})
     messages = [
         assistant(SAYINGS["read_file"].format(path=path), [reading]),
         # As the tool shows it: the compact profile prints no line numbers.
@@ -61,20 +62,6 @@ def drill(family: str, split: Split, seed: int, kind: Kind = Kind()) -> Example:
         assistant(SAYINGS["write_file"].format(path=path), [writing]),
     ]
     return Example(id, id, messages, [], [False, False, True])
-
-
-def slipped(random: Random, text: str, names: Sequence[str]) -> str:
-    """A text with one name copied wrongly, or one mark left out."""
-    marks = [n for n, char in enumerate(text) if char in "()[]:,"]
-    # What a function is called nothing in its file tells.
-    spans = [m.span() for m in re.finditer(r"(?<!def )\b\w+", text) if m[0] in names]
-    if not spans or (marks and random.random() < _MARK):
-        at = random.choice(marks)
-        return text[:at] + text[at + 1 :]
-    start, end = random.choice(spans)
-    name, other = text[start:end], random.choice(names)
-    wrong = random.choice((other, other, name[: len(name) // 2 + 1], name + other[-3:]))
-    return text[:start] + wrong + text[end:]
 
 
 def _many(random: Random, marked: str, share: float) -> str:

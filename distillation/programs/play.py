@@ -10,6 +10,7 @@ import gzip
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from agent.prompt import system_prompt
 from agent.task import Split
 from distillation.example import Example
 from distillation.programs.program import Puzzle, puzzle
-from distillation.programs.tutor import Move, moves
+from distillation.programs.tutor import SLIPS, Move, moves
 from distillation.programs.warm import Warm
 from sandbox.backend import open_sandbox
 from sandbox.sandbox import Sandbox
@@ -31,6 +32,10 @@ from tools.tool import Context, execute, schema
 TOOLS = default_tools()
 _DETOURS = 0.08
 """Chance of each kind of mistake in an episode."""
+_ASTRAY = 0.2
+"""And in a hard one."""
+_HARD = 1_000_000
+"""Where the seeds of hard ones begin."""
 
 
 class Failed(Exception):
@@ -57,8 +62,8 @@ class Stage:
             await sandbox.close()
             await asyncio.to_thread(workspace.close)
 
-    async def play(self, puzzle: Puzzle, detours: float) -> Example:
-        """The episode of a puzzle.
+    async def play(self, puzzle: Puzzle, plan: Sequence[Move]) -> Example:
+        """The episode of a puzzle, by these moves.
 
         Raises:
             Failed: tests passed or failed where they should not have.
@@ -68,7 +73,7 @@ class Stage:
         messages: list[Message] = [system(system_prompt()), user(task.prompt)]
         trained = [False, False]
         context = Context(self._sandbox, self._root)
-        for move in moves(puzzle, detours):
+        for move in plan:
             trained += [move.trained] + [False] * bool(move.tool)
             messages += await _made(move, len(messages), context)
         schemas = [schema(tool) for tool in TOOLS]
@@ -111,15 +116,38 @@ def read(path: Path) -> list[Example]:
     return [Example(r["id"], r["id"], r["messages"], schemas, r["trained"]) for r in records]
 
 
-async def shard(folder: Path, family: str, split: Split, number: int, rows: int = 200) -> None:
-    """Make shard `number` of a family if it is not there; episodes that fail are left out."""
-    path = folder / f"{family}-{split}-{number:04}.jsonl.gz"
+@dataclass(frozen=True)
+class Series:
+    """Shards of one kind."""
+
+    family: str
+    split: Split
+    hard: bool = False
+    """With compounds for names and many mistakes: long conversations, in which one goes astray."""
+
+    def path(self, folder: Path, number: int) -> Path:
+        """Where a shard is."""
+        kind = f"{self.split}-hard" if self.hard else self.split
+        return folder / f"{self.family}-{kind}-{number:04}.jsonl.gz"
+
+    def episode(self, seed: int) -> tuple[Puzzle, list[Move]]:
+        """The puzzle of this seed, and how it is played."""
+        if not self.hard:
+            made = puzzle(self.family, self.split, seed, None)
+            return made, moves(made, _DETOURS)
+        made = puzzle(self.family, self.split, _HARD + seed, None, compounds=0.4)
+        return made, moves(made, _ASTRAY, SLIPS)
+
+
+async def shard(folder: Path, series: Series, number: int, rows: int = 200) -> None:
+    """Make shard `number` of a series if it is not there; episodes that fail are left out."""
+    path = series.path(folder, number)
     if path.exists():
         return
     made: list[Example] = []
     async with Stage.open() as stage:
         for seed in range(number * rows, (number + 1) * rows):
             with contextlib.suppress(Failed):
-                made.append(await stage.play(puzzle(family, split, seed, None), _DETOURS))
+                made.append(await stage.play(*series.episode(seed)))
     folder.mkdir(parents=True, exist_ok=True)
     write(path, made)

@@ -47,16 +47,19 @@ class Puzzle:
     """What runs the tests: `pytest` or `unittest`."""
 
 
-def puzzle(family: str, split: Split, seed: int, faults: int | None = 1) -> Puzzle:
+def puzzle(
+    family: str, split: Split, seed: int, faults: int | None = 1, compounds: float = 0.0
+) -> Puzzle:
     """The task of this seed; the same arguments always make the same one.
 
+    `compounds`: share of the words in its names that are two in one.
     `faults`: how many bugs it has; None draws it: mostly one, sometimes two, now and then none.
     """
     random = Random(f"{family} {split} {seed}")
     if faults is None:
         faults = random.choices((0, 1, 2), (3, 88, 9))[0]
     while True:
-        bench = Bench(random, Names(random, split))
+        bench = Bench(random, Names(random, split, compounds=compounds))
         count = max(faults, random.choice(_UNITS))
         broken = set(random.sample(range(count), faults))
         made = [tested(FAMILIES[family], bench, n in broken) for n in range(count)]

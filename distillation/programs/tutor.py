@@ -5,6 +5,7 @@ would (a wrong path, an edit that does not fit, a repair that is none): those tu
 imitated, the way out of them is.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -16,6 +17,7 @@ from agent.models.scripted import ScriptedModel, reply
 from agent.task import Task
 from distillation.programs.program import FAMILIES, Puzzle, puzzle
 from distillation.programs.prompts import COMMANDS
+from distillation.programs.slips import slipped
 from sandbox.refused import Refused
 from tools.call import JSON, ToolCall
 from tools.schema import ToolSchema
@@ -30,6 +32,8 @@ SAYINGS = {
 DONE = "I repaired {path}: it does what it says, and all tests pass now."
 NOTHING = "All tests pass: there is nothing to fix. I changed nothing."
 DETOURS = ("path", "edit", "repair", "other file")
+SLIPS = (*DETOURS, "slip")
+"""With what a student copies wrongly, too."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,10 @@ def event(move: Move, index: int) -> tuple[Event, ...]:
     return reply(move.text, ToolCall(f"call_{index}_0", move.tool, move.arguments or {}))
 
 
-def moves(made: Puzzle, detours: float = 0.0) -> list[Move]:
-    """The way to the solution; `detours` is the chance of each kind of mistake."""
+def moves(made: Puzzle, detours: float = 0.0, kinds: Sequence[str] = DETOURS) -> list[Move]:
+    """The way to the solution; `detours` is the chance of each of these kinds of mistake."""
     random = Random(f"moves {made.task.id}")
-    wrong = frozenset(kind for kind in DETOURS if random.random() < detours)
+    wrong = frozenset(kind for kind in kinds if random.random() < detours)
     return list(_Plan(made, random, wrong).moves())
 
 
@@ -130,12 +134,18 @@ class _Plan:
             yield miss
         if "repair" in self.wrong:
             others = [fault.other for fault in self.puzzle.faults if fault.other]
-            worse = self.random.choice([before, *others])
-            yield self._call("write_file", trained=False, path=path, content=worse)
-            yield self._run(green=False)
-            yield self._call("read_file", path=path)
+            yield from self._failed(path, self.random.choice([before, *others]))
+        if "slip" in self.wrong:
+            names = sorted(set(re.findall(r"[a-z_]{3,}", right)))
+            yield from self._failed(path, slipped(self.random, right, names))
         yield self._call("write_file", path=path, content=right)
         yield self._run(green=True)
+
+    def _failed(self, path: str, worse: str) -> Iterator[Move]:
+        """A repair that is none, and the look at what it made of the file."""
+        yield self._call("write_file", trained=False, path=path, content=worse)
+        yield self._run(green=False)
+        yield self._call("read_file", path=path)
 
     def _miss(self, path: str, before: str, right: str) -> Move | None:
         """An edit whose old text is not in the file."""

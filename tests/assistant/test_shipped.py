@@ -4,14 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.assistant.terminal import COMMAND, Terminal, clean_environment
-from training import student
-
-pytestmark = pytest.mark.skipif(
-    student.shipped() is None, reason="no pretrained student comes with this tree"
-)
 
 PROGRAMS = {
     "prices": (

@@ -15,12 +15,15 @@ from agent.models.scripted import ScriptedModel, reply
 from agent.store import Store
 from agent.task import Split
 from distillation.programs import classes, functions
-from distillation.programs.drills import Kind, drill, slipped
+from distillation.programs.drills import Kind, drill
 from distillation.programs.names import Names, split_of_word
-from distillation.programs.play import Failed, Stage, read, shard, write
+from distillation.programs.play import Failed, Series, Stage, read, shard, write
 from distillation.programs.program import FAMILIES, Puzzle, puzzle
+from distillation.programs.real import functions as real_functions
+from distillation.programs.real import restored
 from distillation.programs.sites import bugs, render, site
-from distillation.programs.tutor import known, moves, rescuer, tutor
+from distillation.programs.slips import slipped
+from distillation.programs.tutor import SLIPS, known, moves, rescuer, tutor
 from distillation.programs.warm import Warm
 from distillation.rollout import rollout
 from sandbox.backend import open_sandbox
@@ -130,7 +133,7 @@ async def test_episodes_are_green_in_the_end_and_mistakes_are_not_trained(tmp_pa
         for seed in range(12):
             made = puzzle("functions", "train", seed, None)
             try:
-                played = await stage.play(made, detours=0.5)
+                played = await stage.play(made, moves(made, 0.5, SLIPS))
             except Failed:
                 continue
             roles = [message["role"] for message in played.messages]
@@ -155,7 +158,7 @@ async def test_played_messages_are_those_that_the_agent_records(tmp_path: Path) 
             episode = await rollout(made.task, tutor(made), store, EpisodeLimits())
             assert episode.verdict is not None
             assert episode.verdict.passed
-            played = await stage.play(made, 0.0)
+            played = await stage.play(made, moves(made))
             assert timeless(played.messages) == timeless(episode.messages)
             assert played.tools == list(episode.tools)
     store.close()
@@ -206,10 +209,11 @@ async def test_a_warm_interpreter_says_what_a_cold_one_says() -> None:
 
 
 async def test_shards_are_made_once(tmp_path: Path) -> None:
-    await shard(tmp_path, "functions", "heldout", 0, rows=3)
+    series = Series("functions", "heldout")
+    await shard(tmp_path, series, 0, rows=3)
     (path,) = tmp_path.iterdir()
     before = path.stat().st_mtime_ns
-    await shard(tmp_path, "functions", "heldout", 0, rows=3)
+    await shard(tmp_path, series, 0, rows=3)
     assert path.stat().st_mtime_ns == before
     assert len(read(path)) >= 2
 
@@ -262,6 +266,34 @@ def test_compounds_are_words_of_their_split_with_pieces_of_either() -> None:
     held = [w for w in ("data", "index", "words", "num") if split_of_word(w) == "heldout"]
     assert not set(held) & words
     assert sum(any(h in word for h in held) for word in words) > 0
+
+
+def test_hard_episodes_are_other_ones_with_more_mistakes() -> None:
+    plain, hard = (Series("functions", "train", hard=flag) for flag in (False, True))
+    mistakes = [
+        sum(not move.trained for seed in range(40) for move in series.episode(seed)[1])
+        for series in (plain, hard)
+    ]
+    assert mistakes[1] > 2 * mistakes[0]
+    assert plain.path(Path(), 1) != hard.path(Path(), 1)
+    assert plain.episode(1)[0].task.files != hard.episode(1)[0].task.files
+
+
+def test_real_functions_are_restored() -> None:
+    body = "".join(f"    total = total + step{n}\n" for n in range(6))
+    text = f"import os\n\n\ndef add(total, step):\n{body}    return total\n\n\ndef short(): pass\n"
+    known = real_functions([text, text])
+    assert [code.split("(")[0] for code in known] == ["def add"]
+    changed = 0
+    for seed in range(40):
+        example = restored([*known, known[0].replace("add", "more")], seed)
+        right = str(
+            example.messages[2].get("tool_calls", [])[0]["function"]["arguments"]["content"]
+        )
+        compile(right, "right", "exec")
+        assert "def add" in right or "def more" in right
+        changed += example.messages[1]["content"] != right
+    assert 8 < changed < 32
 
 
 def test_plans_differ_only_where_mistakes_are_made() -> None:

@@ -1,5 +1,5 @@
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -60,7 +60,7 @@ def store(tmp_path: Path) -> Store:
 
 async def test_the_same_agent_and_checks_as_in_collecting(store: Store, tmp_path: Path) -> None:
     evaluation = Evaluation([FIX], store)
-    card = await evaluation.run("v1", reference_teacher(FIX), tmp_path / "s", lambda _: None)
+    card = await evaluation.run("v1", [reference_teacher(FIX)], tmp_path / "s", lambda _: None)
     assert (card.solved, card.judged) == (1, 1)
     (episode,) = store.episodes()
     assert card.results[0].episode == episode.id
@@ -72,7 +72,7 @@ async def test_a_finished_task_is_not_run_again(store: Store, tmp_path: Path) ->
     first = Play({"t0": "pass", "t1": "fail", "t2": None})
     evaluation = Evaluation(TASKS, store, play=first)
     with pytest.raises(Refused, match=r"nobody could not be evaluated on t2: error: no answer"):
-        await evaluation.run("v1", nobody(), tmp_path / "s", lambda _: None)
+        await evaluation.run("v1", [nobody()], tmp_path / "s", lambda _: None)
     # As if the kill had come while a line was written.
     (lines,) = (tmp_path / "s").glob("*.jsonl")
     with lines.open("a") as file:
@@ -80,24 +80,24 @@ async def test_a_finished_task_is_not_run_again(store: Store, tmp_path: Path) ->
     second = Play({"t2": "unknown", "t3": "pass"})
     told: list[Progress] = []
     evaluation = Evaluation(TASKS, store, play=second)
-    card = await evaluation.run("v1", nobody(), tmp_path / "s", told.append)
+    card = await evaluation.run("v1", [nobody()], tmp_path / "s", told.append)
     assert second.played == ["t2", "t3"]
     assert [result.outcome for result in card.results] == ["pass", "fail", "unknown", "pass"]
     assert told[-1].text == "v1: 2 solved of 4; 0 tasks to go"
     # What could not be judged is tried again.
     third = Play({"t2": "pass"})
     evaluation = Evaluation(TASKS, store, play=third)
-    card = await evaluation.run("v1", nobody(), tmp_path / "s", told.append)
+    card = await evaluation.run("v1", [nobody()], tmp_path / "s", told.append)
     assert (third.played, card.solved) == (["t2"], 3)
 
 
 async def test_other_tasks_are_another_evaluation(store: Store, tmp_path: Path) -> None:
     play = Play(dict.fromkeys(("t0", "t1", "t2", "t3"), "pass"))
     for tasks in (TASKS[:2], TASKS):
-        await Evaluation(tasks, store, play=play).run("v", nobody(), tmp_path, lambda _: None)
+        await Evaluation(tasks, store, play=play).run("v", [nobody()], tmp_path, lambda _: None)
     assert play.played == ["t0", "t1", "t0", "t1", "t2", "t3"]
     with pytest.raises(Refused, match="no held-out tasks"):
-        await Evaluation([], store).run("v", nobody(), tmp_path, lambda _: None)
+        await Evaluation([], store).run("v", [nobody()], tmp_path, lambda _: None)
 
 
 async def test_cancelling_keeps_what_is_finished(store: Store, tmp_path: Path) -> None:
@@ -108,5 +108,27 @@ async def test_cancelling_keeps_what_is_finished(store: Store, tmp_path: Path) -
 
     evaluation = Evaluation(TASKS[:2], store, play=play)
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(evaluation.run("v", nobody(), tmp_path, lambda _: None), 0.5)
+        await asyncio.wait_for(evaluation.run("v", [nobody()], tmp_path, lambda _: None), 0.5)
     assert sum(path.read_text().count("\n") for path in tmp_path.glob("*.jsonl")) == 1
+
+
+async def test_as_many_tasks_are_played_at_a_time_as_there_are_models(tmp_path: Path) -> None:
+    playing: list[str] = []
+    most: list[int] = []
+
+    async def play(task: Task, model: Model, store: Store, limits: EpisodeLimits) -> Episode:
+        playing.append(model.name)
+        most.append(len(playing))
+        assert len(set(playing)) == len(playing)
+        await asyncio.sleep(0.02)
+        playing.remove(model.name)
+        return Episode(
+            *("e", task.id, task.digest, model.name, (), 0.0), stop="end", verdict=Verdict("pass")
+        )
+
+    tasks = [replace(FIX, id=f"t/{n}") for n in range(7)]
+    models = [ScriptedModel([], name=name) for name in ("one", "other")]
+    store = Store(tmp_path / "e.db")
+    card = await Evaluation(tasks, store, play=play).run("v", models, tmp_path, lambda _: None)
+    assert (card.solved, max(most)) == (7, 2)
+    store.close()

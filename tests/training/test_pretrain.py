@@ -12,7 +12,7 @@ import torch
 
 from distillation.programs.chats import chat as answered
 from distillation.programs.drills import drill
-from distillation.programs.play import shard
+from distillation.programs.play import Series, shard
 from sandbox.refused import Refused
 from training import attend, bpe, student
 from training.corpus import Corpus, Row
@@ -40,6 +40,7 @@ SMALL = Pretraining(
     ),
     every=2,
     shards=1,
+    hard=0,
     played=6,
     probed=2,
     shape=SHAPE,
@@ -68,14 +69,15 @@ def chat() -> ChatTokenizer:
 def folder(tmp_path_factory: pytest.TempPathFactory, chat: ChatTokenizer) -> Path:
     """A run's folder with a tokenizer and a few episodes."""
     folder = tmp_path_factory.mktemp("pretrain")
-    asyncio.run(shard(folder / "episodes", "functions", "train", 0, rows=6))
+    asyncio.run(shard(folder / "episodes", Series("functions", "train"), 0, rows=6))
     chat.tokenizer.save(str(folder / "tokenizer.json"))
     return folder
 
 
 @pytest.fixture
 def corpus(folder: Path, chat: ChatTokenizer) -> Corpus:
-    return Corpus(chat, sorted((folder / "episodes").iterdir()))
+    played = sorted((folder / "episodes").glob("functions-train-0*"))
+    return Corpus(chat, played, played)
 
 
 def test_a_name_is_the_same_tokens_whatever_stands_before_it(chat: ChatTokenizer) -> None:
@@ -88,7 +90,7 @@ def test_a_name_is_the_same_tokens_whatever_stands_before_it(chat: ChatTokenizer
 
 
 def test_rows_depend_on_their_number_alone(corpus: Corpus, chat: ChatTokenizer) -> None:
-    again = Corpus(chat, corpus.shards)
+    again = Corpus(chat, corpus.shards, corpus.hard)
     for kind in KINDS[:-1]:
         assert corpus.rows(kind, 0, 4)[3] == again.rows(kind, 3, 1)[0]
         assert corpus.rows(kind, 0, 1) != corpus.rows(kind, 1, 1)
