@@ -28,7 +28,7 @@ from agent.models.llama import LlamaModel
 from agent.models.settings import ModelSettings
 from agent.store import Store
 from agent.task import Task
-from assistant.demo import KNOWN, NEW, RECIPE, heldout, taught
+from assistant.demo import KNOWN, NEW, PATIENCE, RECIPE, heldout, taught
 from assistant.student import make
 from distillation.collect import Collection
 from distillation.example import Example
@@ -102,7 +102,7 @@ class Bench:
 
     async def retrained(self, name: str) -> tuple[Scorecard, Scorecard]:
         store = await self.collected(name)
-        conduct = Conduct(opened, heldout=self.judged, jobs=2)
+        conduct = Conduct(opened, heldout=self.judged, limits=PATIENCE, jobs=2)
         outcome = await retrain(store, self.registry, self.folder, RECIPE, tell, conduct)
         print(f"{name}: {outcome.decision.sentence}", flush=True)
         if outcome.decision.promote:
@@ -135,7 +135,7 @@ class Bench:
             await Converter(self.folder / "cache").adapter(folder / "adapter", base, gguf)
         weights = Weights("pairs", base / "base.gguf", gguf, "")
         students = [opened(weights), opened(weights)]
-        evaluation = Evaluation(self.judged, self.stores["own"])
+        evaluation = Evaluation(self.judged, self.stores["own"], PATIENCE)
         card = await evaluation.run("pairs", students, folder / "scores", tell)
         for student in students:
             await student.close()

@@ -4,10 +4,11 @@ import asyncio
 from pathlib import Path
 
 from tools.misses import hit
+from tools.nearest import astray
 from tools.page import split, whole, window
 from tools.preview import diff
 from tools.ripgrep import names
-from tools.textfile import LARGEST, TextFile, load, missing, opened, save
+from tools.textfile import LARGEST, TextFile, load, opened, save
 from tools.tool import Context, tool
 
 
@@ -27,7 +28,7 @@ async def read_file(
     try:
         file, size = opened(path, context.root)
     except FileNotFoundError:
-        raise missing(path) from None
+        raise await astray(context, path) from None
     with file:
         if size > LARGEST:
             page = await asyncio.to_thread(window, path, file, size, max(start, 1))

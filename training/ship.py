@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from training.pretraining import Pretraining
+from training.pretraining import KINDS, Pretraining
 from training.scorecard import Scorecard
 from training.version import CARD
 
@@ -22,11 +22,13 @@ anew as its docstrings and comments say it should be, and runs the tests again.
 ## Data
 
 {spoilt} generated files in which many places are wrong, {drills} with one bug, {slips} with
-something copied wrongly as well, and {episodes} plays of generated episodes, made by
+something copied wrongly as well, and {plays} plays of generated episodes, made by
 `distillation/programs` from seed {seed}: functions on numbers, texts and lists, with bugs of ten
 kinds. Episodes were played by the generator's own tutor through the real tools in the real
-sandbox, with their real outputs. A small share is sources and docs of Python's standard
-library. The family `classes` and all held-out words are not in it. No data of people is in it.
+sandbox, with their real outputs. {real} times it wrote functions of Python's standard library,
+half of which had been spoilt, and a small share is that library's sources and docs as they are.
+The families `parts` and `classes` and all held-out words are not in it, and no one's
+conversations.
 
 ## Limits
 
@@ -48,8 +50,8 @@ sandbox; solved means that the task's check passes on a fresh copy. With 95 % in
 
 ## Reproduce
 
-`make student`: recipe `training/pretraining.py`, seed {seed}, {steps} steps, about an hour and a
-half on two free cores. The bits depend on the processor's arithmetic. `base.gguf` is
+`make student`: recipe `training/pretraining.py`, seed {seed}, {steps} steps, about three
+hours on two free cores. The bits depend on the processor's arithmetic. `base.gguf` is
 `model.safetensors` converted, in half precision.
 """
 
@@ -80,8 +82,7 @@ def card(student: Path, cards: Mapping[str, Scorecard]) -> str:
     """The model card."""
     numbers = Pretraining()
     counts = {
-        kind: sum(phase.steps * getattr(phase, kind) for phase in numbers.phases)
-        for kind in ("spoilt", "drills", "slips", "episodes")
+        kind: sum(phase.steps * getattr(phase, kind) for phase in numbers.phases) for kind in KINDS
     }
     return _TEXT.format(
         # In half precision, and next to nothing else is in the file.
@@ -89,6 +90,7 @@ def card(student: Path, cards: Mapping[str, Scorecard]) -> str:
         rows="\n".join(f"| {name} | {score} |" for name, score in cards.items()),
         seed=numbers.seed,
         steps=numbers.steps,
+        plays=counts["episodes"] + counts["hard"],
         **counts,
     )
 

@@ -230,6 +230,8 @@ class LlamaRuntime:
         options.n_ctx = self.placement.context
         options.n_batch = options.n_ubatch = _BATCH
         options.n_threads = options.n_threads_batch = self.placement.threads
+        if not self.placement.flash:
+            options.flash_attn_type = api.LLAMA_FLASH_ATTN_TYPE_DISABLED
         listen_anew()
         opened = api.llama_init_from_model(self._model, options)
         if not opened:

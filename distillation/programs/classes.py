@@ -1,6 +1,6 @@
-"""The family that pretraining leaves out: classes, dictionaries and parts of texts.
+"""A harder family that pretraining leaves out: classes and dictionaries, besides `parts`.
 
-Its bugs are of other kinds than those of `functions`, too: the demo shows a student that learns it.
+Some dozens of lessons do not teach it to the student that is shipped, see docs/experiments.md.
 """
 
 from collections.abc import Callable, Sequence

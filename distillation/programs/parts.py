@@ -1,4 +1,10 @@
-"""Functions on dictionaries, and on parts of texts and lists."""
+"""Functions on dictionaries, and on parts of texts and lists.
+
+The latter are a family of their own, which pretraining leaves out: its programs and its kinds of
+bugs are others than those of `functions`. The demo shows a student that learns it.
+"""
+
+from collections.abc import Callable, Sequence
 
 from distillation.programs.bench import Bench, Parameter, Unit
 from distillation.programs.layout import defined
@@ -151,3 +157,15 @@ def letters(b: Bench) -> Unit:
     empty = site("initial value", "''", "' '", "'-'")
     lines = (f"{acc} = {empty}", f"for {c} in {x}:", check, f"        {acc} += {c}")
     return defined(b, f"Keep {what}", given, (*lines, f"return {acc}"))
+
+
+KINDS = frozenset(("slice", "inverted condition", "initial value"))
+"""The bugs of the family."""
+
+SHAPES: Sequence[Callable[[Bench], Unit]] = (part, part, moved, letters)
+"""What a program of the family may hold, each as often as it is listed."""
+
+
+def unit(bench: Bench) -> Unit:
+    """One function."""
+    return bench.pick(SHAPES)(bench)

@@ -32,8 +32,10 @@ from tools.tool import Context, execute, schema
 TOOLS = default_tools()
 _DETOURS = 0.08
 """Chance of each kind of mistake in an episode."""
-_ASTRAY = 0.2
+_ASTRAY = 0.3
 """And in a hard one."""
+_HIDDEN = 0.5
+"""Share of the files there that one cannot guess from the name of their test."""
 _HARD = 1_000_000
 """Where the seeds of hard ones begin."""
 
@@ -135,7 +137,7 @@ class Series:
         if not self.hard:
             made = puzzle(self.family, self.split, seed, None)
             return made, moves(made, _DETOURS)
-        made = puzzle(self.family, self.split, _HARD + seed, None, compounds=0.4)
+        made = puzzle(self.family, self.split, _HARD + seed, None, 0.4, _HIDDEN)
         return made, moves(made, _ASTRAY, SLIPS)
 
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from random import Random
 
 from agent.task import Split, Task
-from distillation.programs import classes, functions, tests
+from distillation.programs import classes, functions, parts, tests
 from distillation.programs.bench import Bench, Unit
 from distillation.programs.names import Names
 from distillation.programs.prompts import prompt
@@ -17,9 +17,10 @@ from sandbox.check import Check
 
 FAMILIES: Mapping[str, Callable[[Bench], Unit]] = {
     "functions": functions.unit,
+    "parts": parts.unit,
     "classes": classes.unit,
 }
-"""`functions` is for pretraining; `classes` is left out of it and is what the demo learns."""
+"""`functions` is for pretraining, which leaves the others out. The demo teaches `parts`."""
 _UNITS = (1, 1, 1, 1, 2, 2, 2, 2, 3, 3)
 
 
@@ -48,12 +49,18 @@ class Puzzle:
 
 
 def puzzle(
-    family: str, split: Split, seed: int, faults: int | None = 1, compounds: float = 0.0
+    family: str,
+    split: Split,
+    seed: int,
+    faults: int | None = 1,
+    compounds: float = 0.0,
+    hidden: float = 0.2,
 ) -> Puzzle:
     """The task of this seed; the same arguments always make the same one.
 
     `compounds`: share of the words in its names that are two in one.
     `faults`: how many bugs it has; None draws it: mostly one, sometimes two, now and then none.
+    `hidden`: share of files in a folder; 0.6 of it have a test that does not have their name.
     """
     random = Random(f"{family} {split} {seed}")
     if faults is None:
@@ -64,13 +71,15 @@ def puzzle(
         broken = set(random.sample(range(count), faults))
         made = [tested(FAMILIES[family], bench, n in broken) for n in range(count)]
         if all(made):
-            return _project(f"{family}/{split}/{seed}", bench, [each for each in made if each])
+            return _project(
+                f"{family}/{split}/{seed}", bench, [each for each in made if each], hidden
+            )
 
 
-def module_path(bench: Bench) -> tuple[str, str]:
+def module_path(bench: Bench, hidden: float = 0.2) -> tuple[str, str]:
     """Where a module is, and the package that it is in, if any."""
     module = _module_name(bench)
-    package = _module_name(bench) if bench.often(0.2) else ""
+    package = _module_name(bench) if bench.often(hidden) else ""
     return (f"{package}/{module}.py" if package else f"{module}.py"), package
 
 
@@ -86,12 +95,12 @@ def _module_name(bench: Bench) -> str:
     return name
 
 
-def _project(id: str, bench: Bench, units: Sequence[Tested]) -> Puzzle:
+def _project(id: str, bench: Bench, units: Sequence[Tested], hidden: float) -> Puzzle:
     """Files, tests, prompt and solution."""
-    path, package = module_path(bench)
+    path, package = module_path(bench, hidden)
     module, runner = PurePosixPath(path).stem, bench.pick(("pytest",) * 5 + ("unittest",))
     folder = "tests/" if bench.often(0.25) and runner == "pytest" else ""
-    stem = module if bench.often(0.88) else _module_name(bench)
+    stem = module if bench.often(1 - 0.6 * hidden) else _module_name(bench)
     test = f"{folder}test_{stem}.py"
     dotted = f"{package}.{module}" if package else module
     head = opening(bench, path)

@@ -88,9 +88,9 @@ class _Plan:
         if not self.puzzle.faults:
             yield Move(NOTHING)
             return
+        yield from self._astray(path, named)
         if not named and PurePosixPath(path).stem not in self._test:
             yield self._call("read_file", path=self._test)
-        yield from self._astray(path, named)
         yield self._call("read_file", path=path)
         yield from self._repair(path)
         yield Move(DONE.format(path=path))
@@ -120,12 +120,16 @@ class _Plan:
         others = sorted(p for p in self.puzzle.task.files if p != path and p.endswith(".py"))
         if "other file" in self.wrong and others:
             yield self._call("read_file", False, path=self.random.choice(others))
-        pure = PurePosixPath(path)
-        if "path" in self.wrong:
-            missing = pure.name if len(pure.parts) > 1 else f"src/{pure.name}"
+        if "path" in self.wrong and (missing := self._missing(path, named)):
             yield self._call("read_file", False, path=missing)
-            if named is False or len(pure.parts) > 1:
-                yield self._call("list_files")
+
+    def _missing(self, path: str, named: bool) -> str:
+        """A path that is not there: the test's name without its `test_`, or another folder."""
+        pure, tested = PurePosixPath(path), PurePosixPath(self._test).name.removeprefix("test_")
+        places = [tested, pure.name, *([f"src/{pure.name}"] if named else [])]
+        taken = {*self.puzzle.task.files, *self.puzzle.task.check.protected}
+        places = [place for place in places if place not in taken]
+        return self.random.choice(places) if places else ""
 
     def _repair(self, path: str) -> Iterator[Move]:
         """From the file that was read to tests that pass."""

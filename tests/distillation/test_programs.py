@@ -1,6 +1,7 @@
 import ast
 import asyncio
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,7 +15,7 @@ from agent.model import Event
 from agent.models.scripted import ScriptedModel, reply
 from agent.store import Store
 from agent.task import Split
-from distillation.programs import classes, functions
+from distillation.programs import classes, functions, parts
 from distillation.programs.drills import Kind, drill
 from distillation.programs.names import Names, split_of_word
 from distillation.programs.play import Failed, Series, Stage, read, shard, write
@@ -93,7 +94,9 @@ def test_words_fall_on_one_side_each() -> None:
 
 def test_families_share_no_kind_of_bug() -> None:
     assert not functions.KINDS & classes.KINDS
-    for family, kinds in (("functions", functions.KINDS), ("classes", classes.KINDS)):
+    assert parts.KINDS < classes.KINDS
+    modules = {"functions": functions, "parts": parts, "classes": classes}
+    for family, kinds in ((name, module.KINDS) for name, module in modules.items()):
         found = {fault.bug.kind for made in puzzles(family, count=220) for fault in made.faults}
         assert found == kinds
 
@@ -277,6 +280,20 @@ def test_hard_episodes_are_other_ones_with_more_mistakes() -> None:
     assert mistakes[1] > 2 * mistakes[0]
     assert plain.path(Path(), 1) != hard.path(Path(), 1)
     assert plain.episode(1)[0].task.files != hard.episode(1)[0].task.files
+
+
+def test_a_wrong_path_is_one_that_the_name_of_the_test_suggests() -> None:
+    wrong = Counter[str]()
+    for seed in range(60):
+        made = puzzle("functions", "train", seed, hidden=0.5)
+        files = {**made.task.files, **made.task.check.protected}
+        (path,) = made.task.solution or {}
+        for move in moves(made, 1.0, ["path"]):
+            if not move.trained and move.arguments:
+                missing = str(move.arguments["path"])
+                assert missing not in files
+                wrong["hidden" if missing.count("/") < path.count("/") else "other"] += 1
+    assert min(wrong["hidden"], wrong["other"]) > 10
 
 
 def test_real_functions_are_restored() -> None:

@@ -67,7 +67,7 @@ async def test_one_endless_line(context: Context, call: Call) -> None:
 @pytest.mark.parametrize(
     ("path", "problem"),
     [
-        ("missing", "There is no file missing. list_files"),
+        ("missing", "There is no file missing. Near it: "),
         ("folder", "is a folder"),
         ("binary", "not a text file (3 bytes)"),
         ("picture.png", "not a text file (PNG picture, 12 bytes). To look at it: shell `od"),

@@ -66,6 +66,7 @@ async def test_settings_are_taken_as_they_are(random_gguf: Path):
     model = LlamaModel(random_gguf, settings=ModelSettings(context=256, threads=2, gpu_layers=5))
     placed = model.placement
     assert (placed.threads, placed.context, placed.trained) == (2, 256, CONTEXT)
+    assert not placed.flash
     assert placed.cache == GgufHeader.read(random_gguf).cache(256) == 256 * 2 * 2 * 64 * 2
     assert 0 < placed.weights < random_gguf.stat().st_size
     await model.close()

@@ -1,0 +1,46 @@
+"""Files whose names are near to one that is not there: a path is often almost right."""
+
+import heapq
+from difflib import SequenceMatcher
+from pathlib import PurePosixPath
+
+from tools.call import ToolError
+from tools.ripgrep import names
+from tools.textfile import inside, missing
+from tools.tool import Context
+
+_SHOWN = 3
+_COMPARED = 5000
+"""Names that are compared letter by letter; of more only those in other folders are looked for."""
+
+
+async def nearest(context: Context, path: str) -> list[str]:
+    """Up to three files of the workspace: those of the same name first, then those most alike.
+
+    Raises:
+        ToolError: as `ripgrep`.
+    """
+    files = await names(context, ".")
+    wanted = PurePosixPath(path).name
+    if len(files) > _COMPARED:
+        files = [file for file in files if PurePosixPath(file).name == wanted]
+
+    def likeness(file: str) -> tuple[bool, float]:
+        same = PurePosixPath(file).name == wanted
+        return same, SequenceMatcher(None, file, path, autojunk=False).ratio()
+
+    return heapq.nlargest(_SHOWN, files, key=likeness)
+
+
+async def astray(context: Context, path: str) -> ToolError:
+    """What to say to a model that reads a file which is not there."""
+    error = missing(path)
+    if "\ufffd" in path:
+        return error
+    try:
+        near = await nearest(context, inside(path, context.root))
+    except ToolError:
+        return error
+    if not near:
+        return error
+    return ToolError(f"There is no file {path}. Near it: {', '.join(near)}. list_files shows all.")
