@@ -27,7 +27,7 @@ something copied wrongly as well, and {plays} plays of generated episodes, made 
 kinds. Episodes were played by the generator's own tutor through the real tools in the real
 sandbox, with their real outputs. {real} times it wrote functions of Python's standard library,
 half of which had been spoilt, and a small share is that library's sources and docs as they are.
-The families `parts` and `classes` and all held-out words are not in it, and no one's
+The families `tallies` and `classes` and all held-out words are not in it, and no one's
 conversations.
 
 ## Limits

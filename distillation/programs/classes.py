@@ -1,4 +1,4 @@
-"""A harder family that pretraining leaves out: classes and dictionaries, besides `parts`.
+"""A harder family that pretraining leaves out: classes and slices, besides `tallies`.
 
 Some dozens of lessons do not teach it to the student that is shipped, see docs/experiments.md.
 """

@@ -1,7 +1,8 @@
 """Functions on dictionaries, and on parts of texts and lists.
 
-The latter are a family of their own, which pretraining leaves out: its programs and its kinds of
-bugs are others than those of `functions`. The demo shows a student that learns it.
+Those that count or keep what fulfils a condition are a family of their own, `tallies`, which
+pretraining leaves out: its programs and its kinds of bugs are others than those of `functions`. The
+demo shows a student that learns it.
 """
 
 from collections.abc import Callable, Sequence
@@ -159,11 +160,11 @@ def letters(b: Bench) -> Unit:
     return defined(b, f"Keep {what}", given, (*lines, f"return {acc}"))
 
 
-KINDS = frozenset(("slice", "inverted condition", "initial value"))
-"""The bugs of the family."""
+KINDS = frozenset(("inverted condition", "initial value", "missing update"))
+"""The bugs of `tallies`."""
 
-SHAPES: Sequence[Callable[[Bench], Unit]] = (part, part, moved, letters)
-"""What a program of the family may hold, each as often as it is listed."""
+SHAPES: Sequence[Callable[[Bench], Unit]] = (chosen, chosen, totals, letters, letters)
+"""What a program of `tallies` may hold, each as often as it is listed."""
 
 
 def unit(bench: Bench) -> Unit:

@@ -17,10 +17,10 @@ from sandbox.check import Check
 
 FAMILIES: Mapping[str, Callable[[Bench], Unit]] = {
     "functions": functions.unit,
-    "parts": parts.unit,
+    "tallies": parts.unit,
     "classes": classes.unit,
 }
-"""`functions` is for pretraining, which leaves the others out. The demo teaches `parts`."""
+"""`functions` is for pretraining, which leaves the others out. The demo teaches `tallies`."""
 _UNITS = (1, 1, 1, 1, 2, 2, 2, 2, 3, 3)
 
 

@@ -95,7 +95,7 @@ def test_words_fall_on_one_side_each() -> None:
 def test_families_share_no_kind_of_bug() -> None:
     assert not functions.KINDS & classes.KINDS
     assert parts.KINDS < classes.KINDS
-    modules = {"functions": functions, "parts": parts, "classes": classes}
+    modules = {"functions": functions, "tallies": parts, "classes": classes}
     for family, kinds in ((name, module.KINDS) for name, module in modules.items()):
         found = {fault.bug.kind for made in puzzles(family, count=220) for fault in made.faults}
         assert found == kinds
