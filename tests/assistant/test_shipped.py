@@ -47,7 +47,7 @@ def test_it_repairs_small_projects_in_one_command_each(tmp_path: Path) -> None:
             env=clean_environment() | {"ASSISTANT_HOME": str(tmp_path / "home")},
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, cwd=folder,
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        assert done.returncode in (0, 1), done.stderr  # 1: it gave up.
         assert all(json.loads(line) for line in done.stdout.splitlines())
         if right in (folder / f"{name}.py").read_text(encoding="utf-8"):
             repaired.append(name)
