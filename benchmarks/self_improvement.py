@@ -95,7 +95,11 @@ class Bench:
             def driven(task: Task) -> Model:
                 return student
 
-            last = await Collection(self.lessons, driven, store, tries=tries, play=play).run()
+            # One that has lost its way would take a minute for each try.
+            collection = Collection(
+                self.lessons, driven, store, tries=tries, limits=PATIENCE, play=play
+            )
+            last = await collection.run()
             await student.close()
         print(f"{name}: {last.outcomes} of {last.total}", flush=True)
         return store
