@@ -25,6 +25,7 @@ from assistant.student import make
 from distillation.collect import Collection
 from distillation.collect import Progress as Collected
 from distillation.dataset import Rules
+from distillation.lock import alone
 from distillation.programs.program import puzzle
 from distillation.programs.tutor import teacher
 from distillation.rollout import Rollout, rollout
@@ -136,11 +137,16 @@ def own_home(config: Config, seed: int = 0) -> Generator[Config]:
     """The settings with a home that is gone after a whole play; what was downloaded is shared.
 
     That of a play that was cut short stays, and the next one goes on with it.
+
+    Raises:
+        Refused: somebody else plays in it.
     """
     home, cache = config.home / "demo" / f"seed-{seed}", config.home / "cache"
     for folder in (home, cache):
         folder.mkdir(parents=True, exist_ok=True)
     if not (home / "cache").is_symlink():
         (home / "cache").symlink_to(cache)
-    yield replace(config, home=home)
-    shutil.rmtree(home)
+    busy = f"The demo with seed {seed} is running already: wait for it, or give another --seed."
+    with alone(home / "demo.lock", busy):
+        yield replace(config, home=home)
+        shutil.rmtree(home)

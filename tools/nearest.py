@@ -1,6 +1,8 @@
 """Files whose names are near to one that is not there: a path is often almost right."""
 
+import asyncio
 import heapq
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 from pathlib import PurePosixPath
 
@@ -12,6 +14,8 @@ from tools.tool import Context
 _SHOWN = 3
 _COMPARED = 5000
 """Names that are compared letter by letter; of more only those in other folders are looked for."""
+_LETTERS = 100
+"""At the end of each that are: the time grows with the product of both lengths."""
 
 
 async def nearest(context: Context, path: str) -> list[str]:
@@ -20,14 +24,18 @@ async def nearest(context: Context, path: str) -> list[str]:
     Raises:
         ToolError: as `ripgrep`.
     """
-    files = await names(context, ".")
+    return await asyncio.to_thread(_nearest, await names(context, "."), path)
+
+
+def _nearest(files: Sequence[str], path: str) -> list[str]:
     wanted = PurePosixPath(path).name
     if len(files) > _COMPARED:
         files = [file for file in files if PurePosixPath(file).name == wanted]
 
     def likeness(file: str) -> tuple[bool, float]:
         same = PurePosixPath(file).name == wanted
-        return same, SequenceMatcher(None, file, path, autojunk=False).ratio()
+        pair = file[-_LETTERS:], path[-_LETTERS:]
+        return same, SequenceMatcher(None, *pair, autojunk=False).ratio()
 
     return heapq.nlargest(_SHOWN, files, key=likeness)
 

@@ -7,6 +7,7 @@ from assistant.config import Config
 from assistant.demo import KNOWN, NEW, heldout, own_home, taught
 from distillation.dataset import Rules
 from distillation.programs.tutor import teacher
+from sandbox.refused import Refused
 from training.corpus import FAMILY
 
 
@@ -53,3 +54,15 @@ def test_a_play_that_was_cut_short_goes_on_in_the_same_home(tmp_path: Path) -> N
     with own_home(Config(tmp_path), 3) as again:
         assert (again.home / "episodes.db").read_text() == "x"
     assert list((tmp_path / "demo").iterdir()) == []
+
+
+def test_nobody_else_plays_in_it_meanwhile(tmp_path: Path) -> None:
+    with own_home(Config(tmp_path), 3) as config:
+        with (
+            pytest.raises(Refused, match="seed 3 is running already"),
+            own_home(Config(tmp_path), 3),
+        ):
+            pass
+        assert config.home.is_dir()
+        with own_home(Config(tmp_path), 4):
+            pass

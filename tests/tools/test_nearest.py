@@ -39,3 +39,8 @@ async def test_among_many_only_the_same_name_counts(context: Context) -> None:
         (context.root / f"{number}.py").touch()
     assert await nearest(context, "a.py") == ["lake/a.py"]
     assert await nearest(context, "b.py") == []
+
+
+async def test_of_a_path_as_long_as_can_be_the_name_counts(context: Context, call: Call) -> None:
+    (context.root / "x.py").touch()
+    assert "Near it: x.py." in (await call("read_file", path="a/" * 2000 + "x.py")).text
