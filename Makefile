@@ -5,6 +5,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .SILENT:
 .ONESHELL:
+# Two processes; what must not run side by side is in one group, see tests/conftest.py.
+SIDE_BY_SIDE := -n 2 --dist loadgroup
 .PHONY: run train student test check lock
 
 run: .venv/run.stamp
@@ -21,14 +23,14 @@ student: .venv/train.stamp
 	echo "The student is in .student/student."
 
 test: .venv/dev.stamp
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q $(SIDE_BY_SIDE)
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q $(SIDE_BY_SIDE)
 	echo "source lines: $$(git ls-files '*.py' ':!tests' ':!benchmarks' | xargs cat | wc -l)"
 
 # The pins of everything: one environment that grows, so that the three files agree.

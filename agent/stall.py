@@ -122,6 +122,5 @@ class Watch:
 
 def failed(text: str) -> bool:
     """Whether a tool that worked tells of something that did not."""
-    """Whether a tool that worked tells of something that did not."""
     first, last = text[:_LINE].partition("\n")[0], text.rstrip()[-_LINE:].rpartition("\n")[2]
     return bool(_ENDED.search(last) or _COUNTED.search(first))

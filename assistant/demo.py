@@ -1,18 +1,19 @@
 """The product's promise with honest figures: the student before and after one retraining.
 
 The student that comes with the assistant is judged on a family of tasks that its pretraining left
-out, and on the family that it knows. A teacher works on other tasks of the new family, the student
-is retrained on what was verified, and both are judged again on the same tasks. It plays in a home
-of its own; killed at any moment it goes on from there. Nothing is preset, and the same seed gives
-the same tasks.
+out, and on the family that it knows. A teacher works on other tasks of the new family, and on some
+of the known one as a rehearsal; the student is retrained on what was verified, and both are judged
+on the same tasks. It plays in a home of its own; killed at any moment it goes on from there.
+Nothing is preset, and the same seed gives the same tasks.
 """
 
 import shutil
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
+from hashlib import sha256
 from itertools import count, islice
 from typing import TextIO
 
@@ -34,6 +35,8 @@ from training.progress import Progress
 from training.recipe import Recipe
 from training.registry import Registry
 from training.retrain import Conduct, Outcome, retrain
+from training.scorecard import hash_of
+from training.student import shipped
 
 NEW, KNOWN = "tallies", "functions"
 """The family that pretraining left out, and the one that it is made of."""
@@ -90,10 +93,7 @@ class Demo:
         await self._collect(store)
         conduct = Conduct(
             lambda weights: open_weights(weights, replace(self.config.models, max_tokens=600)),
-            heldout=(
-                *heldout(NEW, self.seed, self.size.judged),
-                *heldout(KNOWN, self.seed, self.size.known),
-            ),
+            heldout=judged(self.seed, self.size),
             limits=PATIENCE,
             jobs=2,
             play=self._rollout,
@@ -103,11 +103,11 @@ class Demo:
 
     @property
     def _rollout(self) -> Rollout:
-        return partial(rollout, choice=self.config.sandbox.choice)
+        # What the generated programs do does not depend on chance: one run of a check tells it.
+        return partial(rollout, choice=self.config.sandbox.choice, runs=1)
 
     async def _collect(self, store: Store) -> None:
-        tasks = taught(NEW, self.seed, self.size.taught)
-        tasks += taught(KNOWN, self.seed, self.size.rehearsed)
+        tasks = lessons(self.seed, self.size)
 
         def tell(progress: Collected) -> None:
             passed = progress.outcomes.get("pass", 0)
@@ -118,6 +118,18 @@ class Demo:
 
     def _tell(self, stage: str, text: str, share: float) -> None:
         self.board.tell(Progress(stage, text, share))
+
+
+@lru_cache
+def lessons(seed: int, size: Size) -> Sequence[Task]:
+    """What the teacher plays."""
+    return (*taught(NEW, seed, size.taught), *taught(KNOWN, seed, size.rehearsed))
+
+
+@lru_cache
+def judged(seed: int, size: Size) -> Sequence[Task]:
+    """What both students are judged on."""
+    return (*heldout(NEW, seed, size.judged), *heldout(KNOWN, seed, size.known))
 
 
 def taught(family: str, seed: int, size: int) -> list[Task]:
@@ -136,17 +148,29 @@ def heldout(family: str, seed: int, size: int) -> list[Task]:
 def own_home(config: Config, seed: int = 0) -> Generator[Config]:
     """The settings with a home that is gone after a whole play; what was downloaded is shared.
 
-    That of a play that was cut short stays, and the next one goes on with it.
+    That of a play that was cut short stays, and the next one goes on with it, unless it is of
+    another student or of other tasks than this version's.
 
     Raises:
         Refused: somebody else plays in it.
     """
     home, cache = config.home / "demo" / f"seed-{seed}", config.home / "cache"
-    for folder in (home, cache):
-        folder.mkdir(parents=True, exist_ok=True)
-    if not (home / "cache").is_symlink():
-        (home / "cache").symlink_to(cache)
     busy = f"The demo with seed {seed} is running already: wait for it, or give another --seed."
-    with alone(home / "demo.lock", busy):
+    with alone(home.with_suffix(".lock"), busy):
+        of, path = _identity(seed, Size()), home / "of"
+        if home.exists() and not (path.exists() and path.read_text(encoding="utf-8") == of):
+            shutil.rmtree(home)
+        for folder in (home, cache):
+            folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(of, encoding="utf-8")
+        if not (home / "cache").is_symlink():
+            (home / "cache").symlink_to(cache)
         yield replace(config, home=home)
         shutil.rmtree(home)
+
+
+def _identity(seed: int, size: Size) -> str:
+    """Of the student that plays, what it is taught and judged on, and how."""
+    folder = shipped()
+    student = sha256((folder / "base.gguf").read_bytes()).hexdigest() if folder else ""
+    return f"{student} {hash_of(lessons(seed, size))} {hash_of(judged(seed, size))} {RECIPE.hash}"

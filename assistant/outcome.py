@@ -9,7 +9,7 @@ from typing import Any
 from agent.episode import Episode
 from agent.store import Store
 from assistant.board import Board
-from assistant.demo import KNOWN, NEW
+from assistant.demo import KNOWN, NEW, Demo
 from assistant.report import Family, Report
 from training.registry import Registry
 from training.retrain import Outcome
@@ -40,9 +40,12 @@ def sentence(outcome: Outcome) -> str:
 
 
 def report(
-    outcome: Outcome, store: Store, registry: Registry, board: Board, seed: int, seconds: float
+    outcome: Outcome, store: Store, registry: Registry, demo: Demo, seconds: float, resumed: bool
 ) -> Report:
-    """The page of a demo, from what is in its home."""
+    """The page of a demo, from what is in its home.
+
+    `seconds`: of this process, in which a `resumed` one did not do everything.
+    """
     new, _ = families(outcome)
     version = outcome.version
     manifest = registry.path(version.id) / "adapter" / "manifest.json"
@@ -55,7 +58,12 @@ def report(
         curve=[{"step": 0, "eval_loss": version.figures["eval_loss_before"]}, *curve],
         before=list(_episodes(outcome.old, store)),
         after=list(_episodes(outcome.new, store)),
-        facts=list(_facts(outcome, registry, board, seed, seconds)),
+        facts=[
+            *_facts(outcome, registry),
+            *_times(outcome, demo.board),
+            ("since it was resumed" if resumed else "all of it", f"{seconds:.0f} s"),
+            ("seed", str(demo.seed)),
+        ],
     )
 
 
@@ -70,9 +78,7 @@ def _episodes(card: Scorecard, store: Store) -> Iterator[Episode]:
             yield store.episode(result.episode)
 
 
-def _facts(
-    outcome: Outcome, registry: Registry, board: Board, seed: int, seconds: float
-) -> Iterator[tuple[str, str]]:
+def _facts(outcome: Outcome, registry: Registry) -> Iterator[tuple[str, str]]:
     version = outcome.version
     base: Any = registry.version(version.base)
     figures = version.figures
@@ -81,13 +87,18 @@ def _facts(
     yield "episodes learnt from", f"{outcome.dataset.rows}"
     yield "tokens, of them trained", f"{figures['tokens']:,.0f}, {figures['trained_tokens']:,.0f}"
     yield "seconds a task, two at a time, with its check", " and ".join(_seconds(outcome))
-    judged = iter(("judge, before", "judge, after"))
+
+
+def _times(outcome: Outcome, board: Board) -> Iterator[tuple[str, str]]:
+    """What each stage took, in this process."""
+    before = f"{outcome.old.model}:"
     for row in board.rows:
+        name = row.name
+        if name == "evaluate":
+            # Not by their order: the first may be of an earlier run.
+            name = "judge, before" if row.text.startswith(before) else "judge, after"
         if row.took is not None and row.took >= 1:
-            name = next(judged, row.name) if row.name == "evaluate" else row.name
             yield name, f"{row.took:.0f} s"
-    yield "all of it", f"{seconds:.0f} s"
-    yield "seed", str(seed)
 
 
 def _seconds(outcome: Outcome) -> Sequence[str]:

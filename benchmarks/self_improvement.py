@@ -1,4 +1,5 @@
-"""What a student learns without a teacher, and from its failures, on a family that it never saw.
+"""What a student learns without a teacher, and from its failures, on a family that it never saw,
+or with `--family` on another one.
 
 Run as `python -m benchmarks.self_improvement FOLDER`; `--help` shows the rest. One student, the
 same tasks and held-out tasks, four ways:
@@ -10,11 +11,13 @@ same tasks and held-out tasks, four ways:
 - `pairs`: its failures against the known solutions, by DPO.
 - `taught`: the reference teacher plays all tasks, for comparison.
 
-What is finished is kept in FOLDER, so that a second run goes on.
+What is finished is kept in FOLDER, so that a second run goes on; it is of one student, one family
+and one size, and others are refused.
 """
 
 import argparse
 import asyncio
+import hashlib
 import json
 import time
 from collections.abc import Sequence
@@ -33,6 +36,7 @@ from assistant.student import make
 from distillation.collect import Collection
 from distillation.example import Example
 from distillation.pair import Pair, pairs
+from distillation.programs.program import FAMILIES
 from distillation.programs.tutor import known, rescuer, teacher
 from distillation.rescued import Rescued
 from distillation.rollout import rollout
@@ -44,8 +48,11 @@ from training.registry import Registry, Weights
 from training.retrain import Conduct, retrain
 from training.scorecard import Scorecard
 from training.stage import run_stage
+from training.student import shipped
 from training.tokens import ChatTokenizer
 
+RESCUE = replace(PATIENCE, steps=PATIENCE.steps + 5)
+"""The teacher looks, reads, writes, tests and tells, behind all that the student did."""
 HOT = ModelSettings(max_tokens=600, temperature=0.8)
 USUAL = ModelSettings(max_tokens=600)
 PREFERENCE = replace(RECIPE, learning_rate=3e-4, epochs=2.0)
@@ -96,8 +103,9 @@ class Bench:
                 return student
 
             # One that has lost its way would take a minute for each try.
+            limits = PATIENCE if name == "own" else RESCUE
             collection = Collection(
-                self.lessons, driven, store, tries=tries, limits=PATIENCE, play=play
+                self.lessons, driven, store, tries=tries, limits=limits, play=play
             )
             last = await collection.run()
             await student.close()
@@ -162,10 +170,26 @@ def _encoded(found: Sequence[Pair], chat: ChatTokenizer, folder: Path) -> dict[s
     return files
 
 
+def keep_apart(given: argparse.Namespace) -> None:
+    """Refuse a folder of other tasks or of another student: what is kept in it would be mixed."""
+    folder = shipped()
+    assert folder is not None
+    base = hashlib.sha256((folder / "base.gguf").read_bytes()).hexdigest()
+    of = {name: value for name, value in vars(given).items() if name not in ("folder", "ways")}
+    record, path = json.dumps(of | {"base": base}), given.folder / "of.json"
+    if path.exists() and path.read_text(encoding="utf-8") != record:
+        raise SystemExit(f"{given.folder} is of another run: name another folder.")
+    given.folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(record, encoding="utf-8")
+
+
 def parts(card: Scorecard) -> str:
     ids = [result.task for result in card.results]
-    of = {family: {id for id in ids if id.startswith(family)} for family in (NEW, KNOWN)}
-    return f"{card.of(of[NEW])!s:<28} {card.of(of[KNOWN])}"
+    of = {
+        family: {id for id in ids if id.startswith(family)}
+        for family in sorted({id.partition("/")[0] for id in ids}, reverse=True)
+    }
+    return ", ".join(f"{family} {card.of(known)}" for family, known in of.items())
 
 
 async def main() -> None:
@@ -173,12 +197,17 @@ async def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tasks", type=int, default=120)
-    parser.add_argument("--judged", type=int, default=100, help="held-out tasks of the new family")
+    parser.add_argument("--family", choices=FAMILIES, default=NEW, help="of what it tries")
+    parser.add_argument("--judged", type=int, default=100, help="held-out tasks of that family")
     parser.add_argument("--known", type=int, default=50, help="and of the one that it knows")
     parser.add_argument("--ways", default="taught,own,rescued,pairs")
     given = parser.parse_args()
-    judged = [*heldout(NEW, given.seed, given.judged), *heldout(KNOWN, given.seed, given.known)]
-    bench = Bench(given.folder.absolute(), taught(NEW, given.seed, given.tasks), judged)
+    judged = heldout(given.family, given.seed, given.judged)
+    if given.family != KNOWN:
+        judged += heldout(KNOWN, given.seed, given.known)
+    lessons = taught(given.family, given.seed, given.tasks)
+    keep_apart(given)
+    bench = Bench(given.folder.absolute(), lessons, judged)
     found: dict[str, Scorecard] = {}
     for name in given.ways.split(","):
         began = time.monotonic()
@@ -187,7 +216,6 @@ async def main() -> None:
         else:
             found["before"], found[name] = await bench.retrained(name)
         print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
-    print(f"{'':<10}{'new family':<28} known family")
     for name, card in found.items():
         print(f"{name:<10}{parts(card)}")
     record = {name: [card.solved, card.judged] for name, card in found.items()}

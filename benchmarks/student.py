@@ -4,7 +4,8 @@ Run as `python -m benchmarks.student GGUF [FAMILY] [COUNT]`: COUNT (200) generat
 (`functions`) whose programs and names pretraining never saw, or the tasks of a JSON lines file in
 FAMILY's place; `--help` shows the rest. Prints how many are solved, how many of the tool calls were
 valid without the grammar, seconds per solved task and tokens per second. Tasks that are
-finished are kept in a folder beside the GGUF, so that a second run goes on.
+finished are kept in a folder beside the GGUF, so that a second run goes on; its calls and tokens
+per second are then those of what was left.
 """
 
 import argparse
@@ -63,12 +64,13 @@ class Watched:
             yield event
 
 
-def tasks_of(family: str, count: int) -> list[Task]:
+def tasks_of(family: str, first: int, count: int) -> list[Task]:
     """Held-out tasks; the same every time."""
     if family not in FAMILIES:
-        return load_tasks(Path(family))[:count]
+        return load_tasks(Path(family))[first:][:count]
     return [
-        puzzle(family, "heldout", seed, None if seed % 10 == 0 else 1).task for seed in range(count)
+        puzzle(family, "heldout", seed, None if seed % 10 == 0 else 1).task
+        for seed in range(first, first + count)
     ]
 
 
@@ -77,6 +79,7 @@ async def main() -> None:
     parser.add_argument("gguf", type=Path)
     parser.add_argument("family", nargs="?", default="functions")
     parser.add_argument("count", nargs="?", type=int, default=200)
+    parser.add_argument("--first", type=int, default=0, help="number of the first task")
     parser.add_argument("--adapter", type=Path)
     parser.add_argument("--grammar", action="store_true")
     parser.add_argument("--steps", type=int, default=10, help="of an episode: two or three tries")
@@ -87,12 +90,9 @@ async def main() -> None:
     students = [
         Watched(kind(given.gguf, given.adapter, settings=settings)) for _ in range(given.jobs)
     ]
-    weights = given.adapter or given.gguf
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
-    name = f"{weights.stem}-{digest}-{Path(given.family).stem}-{given.count}"
-    folder = given.gguf.parent / "evaluated" / (name + "-grammar" * given.grammar)
+    folder = given.gguf.parent / "evaluated" / kept(given)
     store = Store(folder / "episodes.db")
-    tasks = tasks_of(given.family, given.count)
+    tasks = tasks_of(given.family, given.first, given.count)
 
     def tell(progress: Progress) -> None:
         if progress.values["done"] % 20 == 0:
@@ -107,6 +107,14 @@ async def main() -> None:
     for student in students:
         await student.model.close()
     store.close()
+
+
+def kept(given: argparse.Namespace) -> str:
+    """The name of what is kept of these weights, on these tasks, played so."""
+    weights: Path = given.adapter or given.gguf
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
+    tasks = f"{Path(given.family).stem}-{given.first}-{given.count}"
+    return f"{weights.stem}-{digest}-{tasks}-{given.steps}" + "-grammar" * given.grammar
 
 
 def show(card: Scorecard, kinds: Mapping[str, str], store: Store) -> None:

@@ -87,8 +87,8 @@ class Collection:
                 async with asyncio.TaskGroup() as group:
                     for _ in range(self.jobs):
                         group.create_task(self._work(todo))
-            except* Refused as refused:
-                raise refused.exceptions[0] from None
+            except* (Refused, OSError) as failed:
+                raise failed.exceptions[0] from None
         return self._progress()
 
     def _plan(self) -> Iterator[tuple[Task, Model, int]]:

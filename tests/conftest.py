@@ -1,9 +1,22 @@
 """What holds for the whole suite."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
+
+pytest_plugins = ("tests.tables",)
+
+_TOGETHER = ("sandbox", "training")
+"""Folders whose tests never run side by side: attacks want the machine, training is made once."""
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Group tests for `pytest -n`: those of a group run in one process, one after the other."""
+    for item in items:
+        folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
+        group = folder if folder in _TOGETHER else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session", autouse=True)

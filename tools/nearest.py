@@ -14,6 +14,8 @@ from tools.tool import Context
 _SHOWN = 3
 _COMPARED = 5000
 """Names that are compared letter by letter; of more only those in other folders are looked for."""
+_SECONDS = 5.0
+"""That the list of files may take: it is a kindness, not what was asked for."""
 _LETTERS = 100
 """At the end of each that are: the time grows with the product of both lengths."""
 
@@ -24,7 +26,7 @@ async def nearest(context: Context, path: str) -> list[str]:
     Raises:
         ToolError: as `ripgrep`.
     """
-    return await asyncio.to_thread(_nearest, await names(context, "."), path)
+    return await asyncio.to_thread(_nearest, await names(context, ".", seconds=_SECONDS), path)
 
 
 def _nearest(files: Sequence[str], path: str) -> list[str]:

@@ -20,7 +20,11 @@ _CUT = re.compile(r"\n\[\.\.\. \d+ bytes cut \.\.\.\]\n")
 
 
 async def ripgrep(
-    context: Context, path: str, arguments: Sequence[str], output_bytes: int | None = None
+    context: Context,
+    path: str,
+    arguments: Sequence[str],
+    output_bytes: int | None = None,
+    seconds: float = _SECONDS,
 ) -> str:
     """What ripgrep found in a file or folder, sorted by path; empty where it found nothing.
 
@@ -35,7 +39,7 @@ async def ripgrep(
     # Nothing of the workspace may run for a call that only reads, not even its own `rg`.
     completed = await context.sandbox.run(
         command,
-        seconds=_SECONDS,
+        seconds=seconds,
         output_bytes=output_bytes,
         env={"PATH": context.sandbox.programs},
     )
@@ -63,13 +67,15 @@ def _no_pipe(path: str, root: Path) -> None:
         raise ToolError(f"{path} is not a regular file.")
 
 
-async def names(context: Context, path: str, arguments: Sequence[str] = ()) -> list[str]:
+async def names(
+    context: Context, path: str, arguments: Sequence[str] = (), seconds: float = _SECONDS
+) -> list[str]:
     """The files in a folder and below that git does not ignore, sorted; line feeds are `\\n`.
 
     Raises:
         ToolError: as `ripgrep`.
     """
-    listed = await ripgrep(context, path, ["--files", "--null", *arguments], _NAMES)
+    listed = await ripgrep(context, path, ["--files", "--null", *arguments], _NAMES, seconds)
     # Of a list that was cut, the two names at the cut are lost.
     found = (name for name in listed.split("\0") if name and not _CUT.search(name))
     return sorted(name.removeprefix("./").replace("\n", "\\n") for name in found)

@@ -64,8 +64,8 @@ class Evaluation:
             async with asyncio.TaskGroup() as group:
                 for model in models:
                     group.create_task(work(model))
-        except* Refused as refused:
-            raise refused.exceptions[0] from None
+        except* (Refused, OSError) as failed:
+            raise failed.exceptions[0] from None
         results = tuple(done[task.digest] for task in self.tasks)
         card = Scorecard(id, self.hash, results)
         card.write(path.with_suffix(".json"))

@@ -1,10 +1,12 @@
 """From an adapter to GGUF files: merge, convert, quantise."""
 
+import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.refused import Refused
 from training import fidelity
 from training.converter import Converter
 from training.fidelity import Fidelity
@@ -46,14 +48,24 @@ class Export:
             StageFailed: a step failed.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        if not (self.files["adapter"].exists() and self.files["f16"].exists()):
+            await self.converter.ready()
+        try:
+            async with asyncio.TaskGroup() as group:
+                # Beside the others, of which it needs nothing: most of the time is start-up.
+                group.create_task(self._adapter())
+                await self._model(tell)
+        except* (Refused, OSError) as failed:
+            raise failed.exceptions[0] from None
+
+    async def _adapter(self) -> None:
+        if not (product := self.files["adapter"]).exists():
+            await self.converter.adapter(self.adapter, self.base, product)
+
+    async def _model(self, tell: Tell) -> None:
         f16 = self.files["f16"]
         steps: list[tuple[str, Path, Callable[[], Awaitable[None]]]] = [
             ("merge the adapter into the base", self.merged, self._merge),
-            (
-                "convert the adapter",
-                self.files["adapter"],
-                lambda: self.converter.adapter(self.adapter, self.base, self.files["adapter"]),
-            ),
             ("convert the merged model", f16, lambda: self.converter.model(self.merged, f16)),
             *(
                 (f"quantise to {kind.upper()}", self.files[kind], self._quantiser(kind))

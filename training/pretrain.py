@@ -1,8 +1,9 @@
 """Pretrains the student: `python -P -m training.pretrain folder` makes one in `folder`.
 
 It begins with heads that copy, then learns to write spoilt files as they should be, then to do so
-through tools in whole episodes. Killed at any moment and started again, it goes on from its last
-checkpoint with the same data in the same order. Takes about an hour and a half on two cores.
+through tools in whole episodes, in the end in hard ones. Killed at any moment and started again, it
+goes on from its last checkpoint with the same data in the same order. Takes about three hours on
+two cores.
 """
 
 import argparse

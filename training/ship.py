@@ -27,8 +27,8 @@ something copied wrongly as well, and {plays} plays of generated episodes, made 
 kinds. Episodes were played by the generator's own tutor through the real tools in the real
 sandbox, with their real outputs. {real} times it wrote functions of Python's standard library,
 half of which had been spoilt, and a small share is that library's sources and docs as they are.
-The families `tallies` and `classes` and all held-out words are not in it, and no one's
-conversations.
+The families `tallies` and `classes` are not in it, and no one's conversations. No generated
+program in it has a held-out word for a name as it is; the standard library's code uses some.
 
 ## Limits
 
@@ -40,8 +40,8 @@ else, in words that it learnt by heart.
 
 ## Evaluation
 
-Tasks that neither training nor its vocabulary of names ever saw, played by the agent in the
-sandbox; solved means that the task's check passes on a fresh copy. With 95 % intervals
+Other programs, with other names, than those that were generated for training, played by the agent
+in the sandbox; solved means that the task's check passes on a fresh copy. With 95 % intervals
 (Wilson).
 
 | tasks | solved |
@@ -51,8 +51,9 @@ sandbox; solved means that the task's check passes on a fresh copy. With 95 % in
 ## Reproduce
 
 `make student`: recipe `training/pretraining.py`, seed {seed}, {steps} steps, about three
-hours on two free cores. The bits depend on the processor's arithmetic. `base.gguf` is
-`model.safetensors` converted, in half precision.
+hours on two free cores. The weights will not be the same to the bit: that depends on the
+processor's arithmetic, and some episodes were made anew while this student was trained.
+`base.gguf` is `model.safetensors` converted, in half precision.
 """
 
 

@@ -13,6 +13,7 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from agent.store import Store
 from assistant.config import Config
@@ -51,6 +52,8 @@ def _writable(path: Path) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path.parent):
+            pass
     except OSError as error:
         raise Refused(
             f"No page can be written to {path} ({error.strerror}): name another with --report."
@@ -60,13 +63,14 @@ def _writable(path: Path) -> None:
 
 
 async def _play(demo: Demo, path: Path) -> str:
-    began = time.monotonic()
-    store, registry = Store(demo.config.home / "episodes.db"), Registry(demo.config.home)
+    began, episodes = time.monotonic(), demo.config.home / "episodes.db"
+    resumed = episodes.exists()
+    store, registry = Store(episodes), Registry(demo.config.home)
     try:
         with demo.board.shown():
             outcome = await demo.play(store, registry)
         seconds = time.monotonic() - began
-        write(report(outcome, store, registry, demo.board, demo.seed, seconds), path)
+        write(report(outcome, store, registry, demo, seconds, resumed), path)
     except asyncio.CancelledError:
         sys.stderr.write("Stopped: the same command goes on from here.\n")
         raise

@@ -1,6 +1,7 @@
 """Identifiers for generated programs, from two vocabularies that have no word in common.
 
-What a student is tested on is then made of words that it never saw as names.
+What a student is tested on is then named with words that no generated program of its training has
+for a name as they are; code of people, which it also reads, knows some of them.
 """
 
 import hashlib

@@ -1,7 +1,8 @@
 """Functions on dictionaries, and on parts of texts and lists.
 
 Those that count or keep what fulfils a condition are a family of their own, `tallies`, which
-pretraining leaves out: its programs and its kinds of bugs are others than those of `functions`. The
+pretraining leaves out: its programs are others than those of `functions`. So are its kinds of bugs,
+though a condition the wrong way round changes the same tokens as some wrong operators there. The
 demo shows a student that learns it.
 """
 

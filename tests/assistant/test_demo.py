@@ -53,7 +53,17 @@ def test_a_play_that_was_cut_short_goes_on_in_the_same_home(tmp_path: Path) -> N
         assert not (other.home / "episodes.db").exists()
     with own_home(Config(tmp_path), 3) as again:
         assert (again.home / "episodes.db").read_text() == "x"
-    assert list((tmp_path / "demo").iterdir()) == []
+    assert [path.suffix for path in (tmp_path / "demo").iterdir()] == [".lock", ".lock"]
+
+
+def test_a_play_of_another_student_is_not_gone_on_with(tmp_path: Path) -> None:
+    home = tmp_path / "demo/seed-3"
+    home.mkdir(parents=True)
+    (home / "of").write_text("another student, and its tasks")
+    (home / "episodes.db").write_text("x")
+    with own_home(Config(tmp_path), 3) as config:
+        assert config.home == home
+        assert not (home / "episodes.db").exists()
 
 
 def test_nobody_else_plays_in_it_meanwhile(tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ async def test_what_the_teacher_does_is_trained_and_the_failed_repair_is_not(
         reply("I run the tests.", ToolCall("4", "shell", {"command": TEST})),
     ]
     model = Rescued(ScriptedModel(moves, name="student"), rescuer(known(made.task)))
-    episode = await rollout(made.task, model, store, EpisodeLimits())
+    # As few as benchmarks.self_improvement gives them: what a limit ends is not trained.
+    episode = await rollout(made.task, model, store, EpisodeLimits(steps=12))
+    assert episode.stop == "end"
     assert episode.verdict is not None
     assert episode.verdict.passed
     assert episode.model == "student"

@@ -1,6 +1,5 @@
 """Small GGUF files, made in a second: one with random weights, one that says what it was told."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -11,46 +10,6 @@ from gguf import GGUFWriter, TokenType
 from numpy.typing import NDArray
 
 Array = NDArray[numpy.float32]
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The tables of faults and of recordings, where their tests have been run."""
-    _recordings(terminalreporter)
-    _faults(terminalreporter)
-
-
-def _recordings(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many there are of each source and protocol, how many pass, and why others do not."""
-    rows: dict[tuple[str, str, str], Counter[str]] = {}
-    for outcome in ("passed", "failed", "skipped"):
-        for report in terminalreporter.stats.get(outcome, []):
-            for name, value in report.user_properties:
-                if name == "recording" and report.when == "call":
-                    rows.setdefault(value, Counter())[outcome] += 1
-    if not rows:
-        return
-    terminalreporter.section("recordings")
-    terminalreporter.write_line(f"{'':36}{'':20}recordings  passed  not supported")
-    for (source, protocol, why), counts in sorted(rows.items()):
-        numbers = f"{counts.total():10}  {counts['passed']:6}"
-        terminalreporter.write_line(f"{source:36}{protocol:20}{numbers}  {why}")
-
-
-def _faults(terminalreporter: pytest.TerminalReporter) -> None:
-    ended: dict[str, dict[str, str]] = {}
-    for report in terminalreporter.stats.get("passed", []):
-        for name, value in report.user_properties:
-            if name == "fault":
-                fault, protocol, outcome = value
-                ended.setdefault(fault, {})[protocol] = outcome
-    if not ended:
-        return
-    terminalreporter.section("faults")
-    protocols = list(dict.fromkeys(p for outcomes in ended.values() for p in outcomes))
-    terminalreporter.write_line(f"{'':34}" + "".join(f"{protocol:24}" for protocol in protocols))
-    for fault, outcomes in ended.items():
-        cells = "".join(f"{outcomes.get(p, '-'):24}" for p in protocols)
-        terminalreporter.write_line(f"{fault:34}{cells}")
 
 
 TEMPLATE = (

@@ -1,5 +1,7 @@
 """Nothing gets out: every attempt against every backend, each with a control that it works."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.sandbox.escapes.attempt import Attempt
@@ -25,7 +27,12 @@ def test_without_a_sandbox_it_works(attempt: Attempt) -> None:
 
 @pytest.mark.parametrize("attempt", ATTEMPTS, ids=_KEYS)
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_within(request: pytest.FixtureRequest, backend: str, attempt: Attempt) -> None:
+def test_within(
+    request: pytest.FixtureRequest,
+    backend: str,
+    attempt: Attempt,
+    record_property: Callable[[str, object], None],
+) -> None:
     if backend == "docker":
         request.getfixturevalue("engine")
     found = campaign(backend)
@@ -37,8 +44,12 @@ def test_within(request: pytest.FixtureRequest, backend: str, attempt: Attempt) 
     result = found.results[attempt.key]
     if result.skipped:
         pytest.skip(result.skipped)
-    assert result.ran, result
     possible = campaign(CONTROL).results[attempt.key].escaped
+    out = result.escaped or bool(result.harm)
+    kind = "stated" if out and backend in attempt.residual else "ESCAPED" if out else "held"
+    shown = ("control",) if possible else ()
+    record_property("attempt", (backend, attempt.group, "tried", kind, *shown))
+    assert result.ran, result
     if backend in attempt.residual and possible:
         assert result.escaped, f"stated as possible, but it is not: {result}"
     else:
