@@ -58,6 +58,7 @@ class Pretraining:
         Phase(300, drills=2, slips=2, real=4, hard=3, compounds=0.5, brief=3.0),
         Phase(500, drills=1, slips=1, real=3, hard=4, chats=1, compounds=0.5, brief=3.0),
         Phase(120, drills=1, slips=1, real=1, hard=5, chats=1, compounds=0.5, brief=4.0),
+        Phase(300, drills=3, slips=1, real=1, hard=4, chats=1, compounds=0.5, brief=4.0),
     )
     matrices: float = 0.007
     """Learning rate of Muon, which trains the matrices of the blocks."""
@@ -68,6 +69,7 @@ class Pretraining:
         *((1830, 0.45), (2130, 0.45), (2400, 0.01)),
         *((2430, 0.45), (2700, 0.45), (3200, 0.01)),
         *((3210, 0.3), (3300, 0.15), (3320, 0.01)),
+        *((3340, 0.35), (3500, 0.35), (3620, 0.01)),
     )
     """What the learning rates are multiplied by at these steps; in a straight line between them.
     They rise again for the episodes, which are another task than the drills before."""
@@ -75,7 +77,7 @@ class Pretraining:
     """Steps between checkpoints."""
     shards: int = 9
     """Of episodes."""
-    hard: int = 7
+    hard: int = 9
     """Of hard ones."""
     played: int = 200
     """Episodes in each of them; few fail and are left out."""
