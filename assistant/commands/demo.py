@@ -1,6 +1,6 @@
 """Show what one retraining does: the student before and after, on tasks that it never saw.
 
-It runs in a home of its own, which is removed afterwards, takes about ten minutes on two cores, and
+It runs in a home of its own, which is removed afterwards, takes about five minutes on two cores, and
 leaves one page to look at. A run that was stopped or killed goes on where it was.
 
 examples:
