@@ -2,7 +2,7 @@
 or with `--family` on another one.
 
 Run as `python -m benchmarks.self_improvement FOLDER`; `--help` shows the rest. One student, the
-same tasks and held-out tasks, four ways:
+same tasks and held-out tasks, five ways:
 
 - `own`: it tries each task up to four times at a temperature of 0.8, and is retrained on its own
   verified successes (rejection sampling; Zelikman et al., "STaR", 2022).
@@ -10,6 +10,7 @@ same tasks and held-out tasks, four ways:
   did from there, its own mistakes not trained (as Ross et al., "DAgger", 2011): critique rows.
 - `pairs`: its failures against the known solutions, by DPO.
 - `taught`: the reference teacher plays all tasks, for comparison.
+- `again`: the taught student does as in `own` on other tasks, and what it learns from is both.
 
 What is finished is kept in FOLDER, so that a second run goes on; it is of one student, one family
 and one size, and others are refused.
@@ -34,6 +35,7 @@ from agent.task import Task
 from assistant.demo import KNOWN, NEW, PATIENCE, RECIPE, heldout, taught
 from assistant.student import make
 from distillation.collect import Collection
+from distillation.collect import Progress as Collected
 from distillation.example import Example
 from distillation.pair import Pair, pairs
 from distillation.programs.program import FAMILIES
@@ -45,14 +47,16 @@ from training.converter import Converter
 from training.evaluate import Evaluation
 from training.progress import Progress
 from training.registry import Registry, Weights
-from training.retrain import Conduct, retrain
+from training.retrain import Conduct, Outcome, retrain
 from training.scorecard import Scorecard
 from training.stage import run_stage
 from training.student import shipped
 from training.tokens import ChatTokenizer
+from training.version import ModelVersion
 
 RESCUE = replace(PATIENCE, steps=PATIENCE.steps + 5)
 """The teacher looks, reads, writes, tests and tells, behind all that the student did."""
+STORES = ("own", "rescued", "taught", "again")
 HOT = ModelSettings(max_tokens=600, temperature=0.8)
 USUAL = ModelSettings(max_tokens=600)
 PREFERENCE = replace(RECIPE, learning_rate=3e-4, epochs=2.0)
@@ -67,6 +71,10 @@ def tell(progress: Progress) -> None:
         print(f"{progress.stage:<9} {progress.text}", flush=True)
 
 
+def told(name: str, last: Collected) -> None:
+    print(f"{name}: {last.outcomes} of {last.total}", flush=True)
+
+
 async def rescued(task: Task, model: Model, store: Store, limits: EpisodeLimits) -> Episode:
     """A rollout in which a teacher takes over after the first repair that failed."""
     return await rollout(task, Rescued(model, rescuer(known(task))), store, limits)
@@ -78,6 +86,7 @@ class Bench:
 
     folder: Path
     lessons: Sequence[Task]
+    others: Sequence[Task]
     judged: Sequence[Task]
 
     def __post_init__(self) -> None:
@@ -85,41 +94,58 @@ class Bench:
         # A run that was killed may have left a version that it promoted active.
         active = self.registry.active() or make(self.registry)
         self.base = self.registry.version(active.base)
-        if active.id != self.base.id:
-            self.registry.rollback()
-        self.stores = {
-            name: Store(self.folder / f"{name}.db") for name in ("own", "rescued", "taught")
-        }
+        self.registry.promote(self.base.id)
+        self.stores = {name: Store(self.folder / f"{name}.db") for name in STORES}
+
+    async def way(self, name: str) -> dict[str, Scorecard]:
+        """What came of one of the ways."""
+        if name == "pairs":
+            return {name: await self.preferred()}
+        outcome = await (self.again() if name == "again" else self.retrained(name))
+        return {"taught" if name == "again" else "before": outcome.old, name: outcome.new}
 
     async def collected(self, name: str) -> Store:
         store = self.stores[name]
-        if name == "taught":
-            last = await Collection(self.lessons, teacher, store).run()
+        if name in ("taught", "again"):
+            told(name, await Collection(self.lessons, teacher, store).run())
         else:
-            student = opened(self.registry.weights(self.base), HOT if name == "own" else USUAL)
-            tries, play = (4, rollout) if name == "own" else (1, rescued)
-
-            def driven(task: Task) -> Model:
-                return student
-
-            # One that has lost its way would take a minute for each try.
-            limits = PATIENCE if name == "own" else RESCUE
-            collection = Collection(
-                self.lessons, driven, store, tries=tries, limits=limits, play=play
-            )
-            last = await collection.run()
-            await student.close()
-        print(f"{name}: {last.outcomes} of {last.total}", flush=True)
+            await self._tried(name, store, self.lessons, self.base)
         return store
 
-    async def retrained(self, name: str) -> tuple[Scorecard, Scorecard]:
-        store = await self.collected(name)
+    async def _tried(
+        self, name: str, store: Store, tasks: Sequence[Task], version: ModelVersion
+    ) -> None:
+        """A student plays, `rescued` or on its `own`."""
+        student = opened(self.registry.weights(version), USUAL if name == "rescued" else HOT)
+        tries, limits, play = (1, RESCUE, rescued) if name == "rescued" else (4, PATIENCE, rollout)
+
+        def driven(task: Task) -> Model:
+            return student
+
+        # It remembers one conversation: two at a time would have to be read anew at each step.
+        collection = Collection(tasks, driven, store, 1, tries, limits=limits, play=play)
+        told(name, await collection.run())
+        await student.close()
+
+    async def retrained(self, name: str) -> Outcome:
+        outcome = await self._learnt(name, await self.collected(name))
+        self.registry.promote(self.base.id)
+        return outcome
+
+    async def again(self) -> Outcome:
+        first = await self.retrained("taught")
+        store = await self.collected("again")
+        await self._tried("own", store, self.others, first.version)
+        self.registry.promote(first.version.id)
+        outcome = await self._learnt("again", store)
+        self.registry.promote(self.base.id)
+        return outcome
+
+    async def _learnt(self, name: str, store: Store) -> Outcome:
         conduct = Conduct(opened, heldout=self.judged, limits=PATIENCE, jobs=2)
         outcome = await retrain(store, self.registry, self.folder, RECIPE, tell, conduct)
         print(f"{name}: {outcome.decision.sentence}", flush=True)
-        if outcome.decision.promote:
-            self.registry.rollback()
-        return outcome.old, outcome.new
+        return outcome
 
     async def preferred(self) -> Scorecard:
         store, folder = await self.collected("own"), self.folder / "pairs"
@@ -205,16 +231,15 @@ async def main() -> None:
     judged = heldout(given.family, given.seed, given.judged)
     if given.family != KNOWN:
         judged += heldout(KNOWN, given.seed, given.known)
-    lessons = taught(given.family, given.seed, given.tasks)
+    lessons, others = (
+        taught(given.family, seed, given.tasks) for seed in (given.seed, given.seed + 1)
+    )
     keep_apart(given)
-    bench = Bench(given.folder.absolute(), lessons, judged)
+    bench = Bench(given.folder.absolute(), lessons, others, judged)
     found: dict[str, Scorecard] = {}
     for name in given.ways.split(","):
         began = time.monotonic()
-        if name == "pairs":
-            found[name] = await bench.preferred()
-        else:
-            found["before"], found[name] = await bench.retrained(name)
+        found |= await bench.way(name)
         print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
     for name, card in found.items():
         print(f"{name:<10}{parts(card)}")
