@@ -11,6 +11,7 @@ _TOGETHER = ("sandbox", "training")
 """Folders whose tests never run side by side: attacks want the machine, training is made once."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     """Group tests for `pytest -n`: those of a group run in one process, one after the other."""
     for item in items:

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.refused import Refused
 from training import fidelity
 from training.converter import Converter
 from training.fidelity import Fidelity
@@ -55,7 +54,7 @@ class Export:
                 # Beside the others, of which it needs nothing: most of the time is start-up.
                 group.create_task(self._adapter())
                 await self._model(tell)
-        except* (Refused, OSError) as failed:
+        except BaseExceptionGroup as failed:
             raise failed.exceptions[0] from None
 
     async def _adapter(self) -> None:

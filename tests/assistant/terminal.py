@@ -44,7 +44,7 @@ class Terminal:
 
 def clean_environment() -> dict[str, str]:
     """Ours without keys, addresses and settings of whoever runs the tests."""
-    foreign = ("ANTHROPIC_", "OPENAI_", "ASSISTANT_", "NO_COLOR")
+    foreign = ("ANTHROPIC_", "OPENAI_", "ASSISTANT_", "NO_COLOR", "COLUMNS", "LINES")
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 
 
