@@ -1,7 +1,7 @@
 """Show what one retraining does: the student before and after, on tasks that it never saw.
 
-It runs in a home of its own, which is removed afterwards, takes about five minutes on two cores, and
-leaves one page to look at. A run that was stopped or killed goes on where it was.
+It runs in a home of its own, which is removed afterwards, takes about five minutes on two cores,
+and leaves one page to look at. A run that was stopped or killed goes on where it was.
 
 examples:
   assistant demo
