@@ -173,4 +173,5 @@ def _identity(seed: int, size: Size) -> str:
     """Of the student that plays, what it is taught and judged on, and how."""
     folder = shipped()
     student = sha256((folder / "base.gguf").read_bytes()).hexdigest() if folder else ""
-    return f"{student} {hash_of(lessons(seed, size))} {hash_of(judged(seed, size))} {RECIPE.hash}"
+    tasks = f"{hash_of(lessons(seed, size))} {hash_of(judged(seed, size))}"
+    return f"{student} {tasks} {RECIPE.hash} {PATIENCE}"
