@@ -31,6 +31,8 @@ _AT_OPENING = 1.0
 """Seconds for finding what is there already."""
 _AT_ONCE, _AT_LAST = 0.0005, 2.0
 """Seconds for finding what commands have made; at once twice, see `Planted.clean`."""
+_HIGHEST = 24
+"""Folders that are looked at even where a busy machine lets us wait for longer than that."""
 _NEVER = 2**63
 _STEP = 100
 """Entries of a folder between two looks at the clock."""
@@ -81,21 +83,22 @@ class Planted:
         if self._loose:
             with contextlib.suppress(OSError):
                 self._loose.restore()
-        self._look(_folders(self._tree.root, self._opened), _AT_LAST if last else _AT_ONCE)
+        patience = _AT_LAST if last else _AT_ONCE
+        self._look(_folders(self._tree.root, self._opened), patience, at_least=_HIGHEST)
         if not last and not self._look(self._rest, _AT_ONCE):
             self._rest = _folders(self._tree.root, self._opened)
 
-    def _look(self, walk: "_Walk", patience: float) -> bool:
+    def _look(self, walk: "_Walk", patience: float, at_least: int = 0) -> bool:
         """Clean what is found in time; whether there was not enough of it."""
         until = time.monotonic() + patience
-        for here, entries in walk:
+        for number, (here, entries) in enumerate(walk, 1):
             # Somebody may have taken it away again, or laid a link in its place.
             with contextlib.suppress(TreeError, OSError):
                 if _is_repository(here, entries):
                     self._clean(here)
                 elif entries.get(".git") is False:
                     self._follow(here)
-            if time.monotonic() > until:
+            if number >= at_least and time.monotonic() > until:
                 return True
         return False
 
@@ -181,7 +184,12 @@ def _covers(path: str, folder: str) -> bool:
 def _is_repository(here: str, entries: Mapping[str, bool]) -> bool:
     """Whether git would take a folder for a repository."""
     parts = "commondir" in entries or {"objects", "refs"} <= entries.keys()
-    return PurePosixPath(here).name == ".git" or ("HEAD" in entries and parts)
+    return _name(here) == ".git" or ("HEAD" in entries and parts)
+
+
+def _name(path: str) -> str:
+    """The last part of a relative path; a tenth of what `PurePosixPath` takes."""
+    return path.rpartition("/")[2]
 
 
 _Walk = Iterator[tuple[str, Mapping[str, bool]]]
@@ -200,7 +208,7 @@ def _folders(root: Path, opened: int = _NEVER) -> _Walk:
         here = (pending or late).popleft()
         entries: dict[str, bool] = {}
         folders: list[str] = []
-        for name, is_dir in _entries(root / here, opened):
+        for name, is_dir in _entries(f"{root}/{here}", opened):
             if not name:
                 yield "", {}
             if name in _MARKS:
@@ -208,14 +216,14 @@ def _folders(root: Path, opened: int = _NEVER) -> _Walk:
             if is_dir:
                 folders.append(name)
         yield here, entries
-        own = PurePosixPath(here).name == ".git"
+        own = _name(here) == ".git"
         above = "" if here == "." else f"{here}/"
         for name in sorted(folders):
             last = name in _INSTALLED or (own and name not in ("modules", "worktrees"))
             (late if last else pending).append(above + name)
 
 
-def _entries(folder: Path, opened: int) -> Iterator[tuple[str, bool]]:
+def _entries(folder: str, opened: int) -> Iterator[tuple[str, bool]]:
     """What is in a folder and whether it is one itself; after some of it an empty name."""
     with contextlib.suppress(OSError):
         _unshut(folder, opened)
@@ -226,10 +234,10 @@ def _entries(folder: Path, opened: int) -> Iterator[tuple[str, bool]]:
                     yield "", False
 
 
-def _unshut(folder: Path, opened: int) -> None:
+def _unshut(folder: str | Path, opened: int) -> None:
     """Open a folder that was shut after the opening: git runs also what nobody can list."""
-    if not os.access(folder, os.R_OK) and folder.lstat().st_ctime_ns >= opened - _CLOCK:
-        with opened_folder(folder, force=True):
+    if not os.access(folder, os.R_OK) and os.lstat(folder).st_ctime_ns >= opened - _CLOCK:
+        with opened_folder(Path(folder), force=True):
             return
 
 

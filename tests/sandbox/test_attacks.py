@@ -19,7 +19,7 @@ from tools.registry import default_tools
 from tools.tool import Context, execute
 
 _LIMITS = Limits(
-    seconds=20, memory_mb=700, processes=64, output_bytes=20_000, file_mb=64, workspace_mb=200
+    seconds=20, memory_mb=700, processes=64, output_bytes=20_000, file_mb=64, workspace_mb=800
 )
 _MARK = "31415.926"
 """An argument of `sleep` by which the host finds what was left."""

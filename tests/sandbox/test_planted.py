@@ -151,6 +151,18 @@ def test_in_large_trees_each_command_looks_further(root: Path, out: Path) -> Non
     assert not (out / "ran").exists()
 
 
+def test_what_lies_highest_is_seen_at_once_however_slow_the_machine(root: Path, out: Path) -> None:
+    for folder in range(18):
+        (root / f"{folder:02}").mkdir()
+        for number in range(90):
+            (root / f"{folder:02}/{number}").touch()
+    planted = Planted(root)
+    _plant(root, out, _EVIL.format("x"))
+    planted.clean(False)
+    _use(root / "x")
+    assert not (out / "ran").exists()
+
+
 def test_links_do_not_lead_out(root: Path, out: Path) -> None:
     planted = Planted(root)
     for name in ("config", "post-commit"):

@@ -34,8 +34,10 @@ from tools.tool import Context, Tool
 KEY = "sk-very-secret-0123456789"
 PROTOCOLS = ["messages", "chat completions", "responses"]
 RETRIES = 2
+BRIEF, LONG = 0.9, 7.0
+"""Seconds until silence is a fault: where it is the one that is meant, and where it is none."""
 SETTINGS = ModelSettings(
-    first_timeout=0.3, timeout=0.3, retries=RETRIES, patience=0.05, max_tokens=100
+    first_timeout=LONG, timeout=LONG, retries=RETRIES, patience=0.05, max_tokens=100
 )
 CALL: Wire = {"name": "note", "arguments": {"text": "one two three four"}}
 SAID = [Reply("I look at it now.", [CALL]), Reply("Done, and all is well.")]
@@ -60,7 +62,7 @@ class Line:
     at: int | None = None
     """The request with the fault; else both are where that is mended, and the second where not."""
     replies: Sequence[Reply] = tuple(SAID)
-    timeout: float = SETTINGS.timeout
+    timeout: float = LONG
 
     def faults(self, fault: Fault) -> dict[int, Fault]:
         """By the number of the request."""
@@ -164,13 +166,13 @@ LINES = {
     "reset inside, text shown": Line(
         Fault("reset", after=5), "broke off in the middle", requests=1
     ),
-    "silence before the headers": Line(Fault("mute")),
-    "silence before the first byte": Line(Fault("silence")),
+    "silence before the headers": Line(Fault("mute"), timeout=BRIEF),
+    "silence before the first byte": Line(Fault("silence"), timeout=BRIEF),
     "silence before, for ever": Line(
-        Fault("mute"), r"sent nothing for 0\.3 seconds, after 3 tries\.$", True, 3
+        Fault("mute"), r"sent nothing for 0\.9 seconds, after 3 tries\.$", True, 3, timeout=BRIEF
     ),
     "silence between bytes": Line(
-        Fault("silence", after=5), r"sent nothing for 0\.3 seconds\.$", requests=1
+        Fault("silence", after=5), r"sent nothing for 0\.9 seconds\.$", requests=1, timeout=BRIEF
     ),
     "cut inside tool JSON": Line(Fault("cut", after=4), at=0, replies=SILENT),
     "reset inside tool JSON": Line(Fault("reset", after=4), at=0, replies=SILENT),
@@ -190,9 +192,7 @@ LINES = {
     "events called JSON": Line(of_type("application/json"), "no JSON", True, 3),
     "events called text": Line(of_type("text/plain"), requests=1),
     "10 MB of text": Line(big, requests=1),
-    "an event without an end": Line(
-        Fault("flood"), "it sent more than 16 MB a line", requests=1, timeout=7
-    ),
+    "an event without an end": Line(Fault("flood"), "it sent more than 16 MB a line", requests=1),
 }
 """By what goes wrong."""
 
