@@ -165,12 +165,10 @@ class Container:
 
         with connected() as client:
             try:
-                client.api.remove_container(self.name, force=True, v=True)
-            except errors.NotFound:
-                pass
-            except errors.APIError as error:
-                if error.status_code != 409:  # It is being removed, as its process has ended.
-                    raise
+                _force_out(client.api, self.name)
+            except errors.APIError:
+                # It may have ended by itself between the engine's look and its kill.
+                _force_out(client.api, self.name)
             with contextlib.suppress(errors.NotFound):
                 client.api.wait(self.name, timeout=_GONE, condition="removed")
         forget("container", (engine_socket(), self.name))
@@ -180,6 +178,19 @@ class Container:
         killed = sum(_kills(group) for group in self._groups)
         before, self._killed = self._killed, max(killed, self._killed)
         return killed > before
+
+
+def _force_out(api: "APIClient", name: str) -> None:
+    """Have a container killed and removed, unless that goes on already or is done."""
+    from docker import errors
+
+    try:
+        api.remove_container(name, force=True, v=True)
+    except errors.NotFound:
+        pass
+    except errors.APIError as error:
+        if error.status_code != 409:  # It is being removed, as its process has ended.
+            raise
 
 
 def _pid(api: "APIClient", name: str) -> int:
