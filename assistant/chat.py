@@ -45,7 +45,7 @@ class Chat:
             prompt.redraw()
 
         def say(line: str) -> None:
-            prompt.print(style(neutral(line), "dim") + "\n")
+            prompt.print(style(prompt.folded(neutral(line)), "dim") + "\n")
 
         async def ask(question: str, options: Sequence[str]) -> str:
             return await asked(question, options, prompt, style)
@@ -101,4 +101,4 @@ class Chat:
         return await consent(waiting, self.session.agent, self.prompt, self.style)
 
     def _line(self, line: str, look: Look) -> None:
-        self.prompt.print(self.style(neutral(line), look) + "\n")
+        self.prompt.print(self.style(self.prompt.folded(neutral(line)), look) + "\n")

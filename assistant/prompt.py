@@ -6,6 +6,7 @@ What is typed while a turn runs is kept for the next one. Loaded by the chat alo
 import asyncio
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -135,6 +136,11 @@ class Prompt:
         app.output.flush()
         app.invalidate()
 
+    def folded(self, text: str) -> str:
+        """Lines that are wider than the terminal is now, broken between words."""
+        width = max(self._session.app.output.get_size().columns, 20)
+        return "\n".join(_fold(line, width) for line in text.split("\n"))
+
     @property
     def text(self) -> str:
         """What stands in the line and is not entered yet."""
@@ -252,6 +258,12 @@ async def _awaited(start: Callable[[], Awaitable[None]]) -> None:
 
 def _new_line(event: KeyPressEvent) -> None:
     event.current_buffer.insert_text("\n")
+
+
+def _fold(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    return textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _wrapped(text: str, width: int) -> Sequence[str]:

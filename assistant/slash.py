@@ -31,7 +31,7 @@ class Desk:
 
     def say(self, line: str) -> None:
         """Show a line."""
-        self.prompt.print(self.style(neutral(line), "dim") + "\n")
+        self.prompt.print(self.style(self.prompt.folded(neutral(line)), "dim") + "\n")
 
 
 async def obey(desk: Desk, line: str) -> None:

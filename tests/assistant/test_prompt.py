@@ -175,6 +175,16 @@ async def test_what_is_printed_stands_above(
     assert out.index("tail") < out.index("one\r\n") < out.rindex("tail")
 
 
+async def test_long_notices_are_broken_between_words(tmp_path: Path) -> None:
+    path = f"`{'x' * 90}`"
+    text = f"{'some words ' * 12}{path} follow\n\n  short"
+    async with bench(tmp_path) as made:
+        folded = made.prompt.folded(text)
+    assert folded.split() == text.split()
+    assert [line for line in folded.splitlines() if len(line) > 80] == [path]
+    assert folded.endswith("\n\n  short")
+
+
 async def test_a_paste_stays_one_text_while_answers_stream(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
