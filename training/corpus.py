@@ -24,7 +24,7 @@ from training.tokens import ChatTokenizer, encode
 _COUNTED = 0.25
 """Share of these tokens that count: logits of all of them would cost a fifth of the time."""
 _COPY = 128
-_DRILLS = ("spoilt", "drills", "slips")
+_DRILLS = ("spoilt", "drills", "slips", "swaps")
 _SHARES = (0.1, 0.2, 0.35, 0.5)
 """Of the places in a spoilt drill."""
 _PAGE = 384
@@ -84,10 +84,12 @@ class Corpus:
         return [make(number) for number in numbers]
 
     def _drill(self, kind: str, number: int, compounds: float) -> Row:
-        """A drill: in which many places are wrong, or one, or something copied wrongly as well."""
+        """A drill: in which many places are wrong, or one, or something copied wrongly as well; or
+        two things stand in each other's place, which is rare and takes two changes at once."""
         share = Random(f"spoilt {self.seed} {number}").choice(_SHARES) if kind == "spoilt" else 0.0
         slips = 1 + number % 2 if kind == "slips" else 0
-        made = drill(self.family, "train", number, Kind(share, slips, compounds))
+        only = "swapped arguments" if kind == "swaps" else ""
+        made = drill(self.family, "train", number, Kind(share, slips, compounds, only))
         return self.row(made, f"{kind} {number}" if kind != "drills" else f"drill {number}")
 
     def _copies(self, number: int) -> Row:

@@ -31,6 +31,8 @@ class Training:
         self.model = untrained(numbers, chat)
         self.optimisers = _optimisers(self.model, numbers)
         self.step = 0
+        self._kept: dict[str, Any] = {}
+        """The sum of the weights at the steps that are averaged, of those that are done."""
         self._checkpoint = checkpoint
         if checkpoint.exists():
             state = torch.load(checkpoint, weights_only=True)
@@ -39,16 +41,18 @@ class Training:
             self.model.load_state_dict(state["model"])
             for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
                 optimiser.load_state_dict(saved)
-            self.step = state["step"]
+            self.step, self._kept = state["step"], state["kept"]
 
     def go(self, corpus: Corpus) -> Iterator[dict[str, Any]]:
-        """Train to the end; what is yielded now and then tells how it goes."""
+        """Train to the end; what is yielded now and then tells how it goes.
+
+        In the end the model is the mean of those that are averaged.
+        """
         began, tokens, losses = time.monotonic(), 0, list[float]()
         while self.step < self.numbers.steps:
             rows = self.numbers.rows(corpus, self.step)
             losses.append(self.learn(rows))
             tokens += sum(len(row.ids) for row in rows)
-            self.step += 1
             if self.step % 20 == 0 or self.step == self.numbers.steps:
                 speed = tokens / (time.monotonic() - began)
                 yield {
@@ -60,8 +64,14 @@ class Training:
                 began, tokens, losses = time.monotonic(), 0, []
             if self.step % self.numbers.every == 0 or self.step == self.numbers.steps:
                 self.save()
-                exactly = exact(self.model, corpus.rows("unseen", 0, self.numbers.probed))
-                yield {"step": self.step, "exact": round(exactly, 3)}
+                yield {"step": self.step, "exact": self._exact(corpus)}
+        if self._kept:
+            count = len(self.numbers.averaged)
+            self.model.load_state_dict({name: kept / count for name, kept in self._kept.items()})
+            yield {"averaged": count, "exact": self._exact(corpus)}
+
+    def _exact(self, corpus: Corpus) -> float:
+        return round(exact(self.model, corpus.rows("unseen", 0, self.numbers.probed)), 3)
 
     def learn(self, rows: Sequence[Row]) -> float:
         """One optimiser step; the loss of it."""
@@ -78,6 +88,10 @@ class Training:
                 group["lr"] = rate * factor
             optimiser.step()
             optimiser.zero_grad()
+        self.step += 1
+        if self.step in self.numbers.averaged:
+            weights = self.model.state_dict()
+            self._kept = {name: self._kept.get(name, 0) + weights[name] for name in weights}
         return loss
 
     def save(self) -> None:
@@ -89,6 +103,7 @@ class Training:
             "model": self.model.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "step": self.step,
+            "kept": self._kept,
             "numbers": json.dumps(asdict(self.numbers)),
         }
         torch.save(state, part)

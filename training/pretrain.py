@@ -2,8 +2,8 @@
 
 It begins with heads that copy, then learns to write spoilt files as they should be, then to do so
 through tools in whole episodes, in the end in hard ones. Killed at any moment and started again, it
-goes on from its last checkpoint with the same data in the same order. Takes about three hours on
-two cores.
+goes on from its last checkpoint with the same data in the same order. The student is the mean of
+what it was at three late steps. Takes about three and a half hours on two cores.
 """
 
 import argparse

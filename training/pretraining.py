@@ -6,7 +6,9 @@ from itertools import pairwise
 from training.corpus import Corpus, Manner, Row
 from training.student import Shape
 
-KINDS = ("copies", "spoilt", "drills", "slips", "real", "episodes", "hard", "chats", "pages")
+KINDS = (
+    "copies", "spoilt", "drills", "slips", "swaps", "real", "episodes", "hard", "chats", "pages",
+)  # fmt: skip
 SHAPE = Shape(
     vocabulary=2048,
     hidden=256,
@@ -28,6 +30,7 @@ class Phase:
     spoilt: int = 0
     drills: int = 0
     slips: int = 0
+    swaps: int = 0
     real: int = 0
     episodes: int = 0
     hard: int = 0
@@ -59,6 +62,7 @@ class Pretraining:
         Phase(500, drills=1, slips=1, real=3, hard=4, chats=1, compounds=0.5, brief=3.0),
         Phase(120, drills=1, slips=1, real=1, hard=5, chats=1, compounds=0.5, brief=4.0),
         Phase(300, drills=3, slips=1, real=1, hard=4, chats=1, compounds=0.5, brief=4.0),
+        Phase(250, drills=3, slips=1, swaps=4, hard=3, chats=1, compounds=0.5, brief=4.0),
     )
     matrices: float = 0.007
     """Learning rate of Muon, which trains the matrices of the blocks."""
@@ -70,9 +74,13 @@ class Pretraining:
         *((2430, 0.45), (2700, 0.45), (3200, 0.01)),
         *((3210, 0.3), (3300, 0.15), (3320, 0.01)),
         *((3340, 0.35), (3500, 0.35), (3620, 0.01)),
+        *((3640, 0.35), (3770, 0.35), (3870, 0.01)),
     )
     """What the learning rates are multiplied by at these steps; in a straight line between them.
     They rise again for the episodes, which are another task than the drills before."""
+    averaged: tuple[int, ...] = (3320, 3620, 3870)
+    """Steps after which the weights are kept: the ends of the last three falls of the rate. Their
+    mean is the student (Izmailov et al., "Averaging Weights Leads to Wider Optima", 2018)."""
     every: int = 100
     """Steps between checkpoints."""
     shards: int = 9

@@ -21,12 +21,13 @@ anew as its docstrings and comments say it should be, and runs the tests again.
 
 ## Data
 
-{spoilt} generated files in which many places are wrong, {drills} with one bug, {slips} with
-something copied wrongly as well, and {plays} plays of generated episodes, made by
-`distillation/programs` from seed {seed}: functions on numbers, texts and lists, with bugs of ten
-kinds. Episodes were played by the generator's own tutor through the real tools in the real
-sandbox, with their real outputs. {real} times it wrote functions of Python's standard library,
-half of which had been spoilt, and a small share is that library's sources and docs as they are.
+{spoilt} generated files in which many places are wrong, {drills} with one bug, {swaps} in which
+that is two things in each other's place, {slips} with something copied wrongly as well, and {plays}
+plays of generated episodes, made by `distillation/programs` from seed {seed}: functions on numbers,
+texts and lists, with bugs of ten kinds. Episodes were played by the generator's own tutor through
+the real tools in the real sandbox, with their real outputs. {real} times it wrote functions of
+Python's standard library, half of which had been spoilt, and a small share is that library's
+sources and docs as they are.
 The families `tallies` and `classes` are not in it, and no one's conversations. No generated
 program in it has a held-out word for a name as it is; the standard library's code uses some.
 
@@ -50,10 +51,10 @@ in the sandbox; solved means that the task's check passes on a fresh copy. With 
 
 ## Reproduce
 
-`make student`: recipe `training/pretraining.py`, seed {seed}, {steps} steps, about three
-hours on two free cores. The weights will not be the same to the bit: that depends on the
-processor's arithmetic, and some episodes were made anew while this student was trained.
-`base.gguf` is `model.safetensors` converted, in half precision.
+`make student`: recipe `training/pretraining.py`, seed {seed}, {steps} steps, of which the weights
+of three late ones are averaged; about three and a half hours on two cores. The weights will not be
+the same to the bit: that depends on the processor's arithmetic, and some episodes were made anew
+while this student was trained. `base.gguf` is `model.safetensors` converted, in half precision.
 """
 
 

@@ -34,18 +34,23 @@ class Kind:
     """Added: what a student copies wrongly, to be found by it when it reads it again."""
     compounds: float = 0.0
     """Share of the words in names that are two in one."""
+    only: str = ""
+    """The kind of the bug, where one place is wrong and it is not left to chance."""
 
 
 def drill(family: str, split: Split, seed: int, kind: Kind = Kind()) -> Example:
     """The turns from reading a file to writing it; only the writing is trained."""
     share, slips = kind.share, kind.slips
-    random = Random(f"drill {family} {split} {seed} {share}" + f" {slips}" * bool(slips))
+    words = (f" {word}" for word in (slips, kind.only) if word)
+    random = Random(f"drill {family} {split} {seed} {share}{''.join(words)}")
     bench = Bench(random, Names(random, split, compounds=kind.compounds))
     path, _ = module_path(bench)
     head = opening(bench, path)
-    units = [FAMILIES[family](bench) for _ in range(bench.pick(_UNITS))]
-    marked = head + "\n\n".join(unit.code for unit in units)
-    wrong = _many(random, marked, share) if share else _one(bench, head, [u.code for u in units])
+    codes = [FAMILIES[family](bench).code for _ in range(bench.pick(_UNITS))]
+    while kind.only and not _places(codes, kind.only):
+        codes[-1] = FAMILIES[family](bench).code
+    marked = head + "\n\n".join(codes)
+    wrong = _many(random, marked, share) if share else _one(bench, head, codes, kind.only)
     for _ in range(slips):
         wrong = slipped(random, wrong, sorted(bench.names.used))
     return rewriting(f"drill/{family}/{split}/{seed}", path, wrong, render(marked))
@@ -72,8 +77,16 @@ def _many(random: Random, marked: str, share: float) -> str:
     return render(marked, *chosen)
 
 
-def _one(bench: Bench, head: str, codes: list[str]) -> str:
-    broken = bench.random.randrange(len(codes))
-    bug = drawn(bench, codes[broken])
+def _one(bench: Bench, head: str, codes: list[str], only: str) -> str:
+    if only:
+        broken, bug = bench.pick(_places(codes, only))
+    else:
+        broken = bench.random.randrange(len(codes))
+        bug = drawn(bench, codes[broken])
     texts = [render(code, *((bug,) if bug and n == broken else ())) for n, code in enumerate(codes)]
     return head + "\n\n".join(texts)
+
+
+def _places(codes: list[str], kind: str) -> list[tuple[int, Bug]]:
+    """Where bugs of a kind can be, by the number of the code."""
+    return [(n, bug) for n, code in enumerate(codes) for bug in bugs(code) if bug.kind == kind]

@@ -262,6 +262,16 @@ def test_drills_with_slips_are_restored_too() -> None:
         compile(str(arguments["content"]), "right", "exec")
 
 
+def test_a_drill_can_be_of_one_kind_of_bug() -> None:
+    for seed in range(40):
+        example = drill("functions", "train", seed, Kind(only="swapped arguments"))
+        call = example.messages[2].get("tool_calls", [])[0]
+        wrong = example.messages[1]["content"]
+        right = str(call["function"]["arguments"]["content"])
+        assert wrong != right
+        assert sorted(re.findall(r"\w+", wrong)) == sorted(re.findall(r"\w+", right))
+
+
 def test_compounds_are_words_of_their_split_with_pieces_of_either() -> None:
     names = Names(Random(1), "train", compounds=1.0)
     words = {names.word() for _ in range(300)}

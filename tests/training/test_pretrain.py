@@ -36,8 +36,9 @@ SHAPE = Shape(
 SMALL = Pretraining(
     phases=(
         Phase(steps=2, copies=2),
-        Phase(2, spoilt=1, drills=1, slips=1, episodes=1, chats=1, compounds=0.5),
+        Phase(2, spoilt=1, drills=1, slips=1, swaps=1, episodes=1, chats=1, compounds=0.5),
     ),
+    averaged=(1, 2, 4),
     every=2,
     shards=1,
     hard=0,
@@ -195,13 +196,12 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
 ) -> None:
     whole = Training(SMALL, chat, tmp_path / "whole.pt")
     news = list(whole.go(corpus))
-    assert news[-1]["step"] == SMALL.steps
+    assert news[-2]["step"] == SMALL.steps
+    assert news[-1]["averaged"] == 3
     killed = Training(SMALL, chat, tmp_path / "killed.pt")
     for step in range(3):  # One more than the checkpoint has.
-        killed.step = step
         killed.learn(SMALL.rows(corpus, step))
         if step == 1:
-            killed.step = 2
             killed.save()
     with pytest.raises(Refused, match="other numbers"):
         Training(replace(SMALL, seed=1), chat, tmp_path / "killed.pt")
@@ -212,6 +212,24 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
         whole.model.state_dict().values(), resumed.model.state_dict().values(), strict=True
     ):
         assert torch.equal(one, other)
+
+
+def test_the_student_is_the_mean_of_what_is_averaged(
+    corpus: Corpus, chat: ChatTokenizer, tmp_path: Path
+) -> None:
+    training = Training(SMALL, chat, tmp_path / "whole.pt")
+    kept: list[dict[str, torch.Tensor]] = []
+    for step in range(SMALL.steps):
+        training.learn(SMALL.rows(corpus, step))
+        if training.step in SMALL.averaged:
+            weights = training.model.state_dict()
+            kept.append({name: weight.clone() for name, weight in weights.items()})
+    list(training.go(corpus))
+    for name, weight in training.model.state_dict().items():
+        mean = sum(weights[name] for weights in kept) / len(kept)
+        assert torch.allclose(weight, torch.as_tensor(mean))
+    last = kept[-1]["lm_head.weight"]
+    assert not torch.allclose(training.model.state_dict()["lm_head.weight"], last, atol=1e-7)
 
 
 def test_the_share_of_exact_turns_is_counted(corpus: Corpus, chat: ChatTokenizer) -> None:
@@ -242,7 +260,7 @@ def test_a_run_leaves_a_student_that_transformers_and_llama_load(folder: Path) -
     assert abs(found - expected).max() < 0.05 * abs(expected).max()
     llama.close()
     lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
-    assert json.loads(lines[-1])["step"] == SMALL.steps
+    assert json.loads(lines[-2])["step"] == SMALL.steps
 
 
 def test_pretraining_imports_nothing_heavy() -> None:
