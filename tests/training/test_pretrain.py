@@ -146,7 +146,7 @@ def test_steps_take_rows_in_order_and_none_twice(corpus: Corpus) -> None:
 
     for step in range(SMALL.steps):
         SMALL.rows(Asked(), step)  # type: ignore[arg-type]
-    assert len(asked) == len(set(asked)) == 2 * 2 + 2 * 5
+    assert len(asked) == len(set(asked)) == 2 * 2 + 2 * 6
     assert sorted(n for kind, n in asked if kind == "drills") == list(range(2))
 
 
