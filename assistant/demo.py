@@ -54,9 +54,9 @@ _APART = 10_000
 class Size:
     """How many tasks."""
 
-    taught: int = 48
+    taught: int = 40
     """Of the new family, which the teacher plays."""
-    rehearsed: int = 12
+    rehearsed: int = 20
     """Of the known one, which it plays as well: without any the student forgets that."""
     judged: int = 24
     """Held-out tasks of the new family."""
