@@ -32,7 +32,8 @@ _AT_OPENING = 1.0
 _AT_ONCE, _AT_LAST = 0.0005, 2.0
 """Seconds for finding what commands have made; at once twice, see `Planted.clean`."""
 _HIGHEST = 24
-"""Folders that are looked at even where a busy machine lets us wait for longer than that."""
+"""Steps, folders or a hundred entries of one, that are taken even where a busy machine lets us wait
+for longer than that."""
 _NEVER = 2**63
 _STEP = 100
 """Entries of a folder between two looks at the clock."""
@@ -237,7 +238,7 @@ def _entries(folder: str, opened: int) -> Iterator[tuple[str, bool]]:
 def _unshut(folder: str | Path, opened: int) -> None:
     """Open a folder that was shut after the opening: git runs also what nobody can list."""
     if not os.access(folder, os.R_OK) and os.lstat(folder).st_ctime_ns >= opened - _CLOCK:
-        with opened_folder(Path(folder), force=True):
+        with opened_folder(folder, force=True):
             return
 
 
